@@ -1,0 +1,64 @@
+"""System checks: a wrong installation is named, with a code and what to do, before it serves anyone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from credentials.conf import conf
+
+
+def settings_are_well_formed(**_: Any) -> list[CheckMessage]:
+    """Every Forgekey setting has a usable value."""
+    return [
+        Error(text, hint="See docs/configure.md.", id="credentials.E001") for _name, text in conf.problems()
+    ]
+
+
+def key_ring_is_not_a_setting(**_: Any) -> list[CheckMessage]:
+    """Django prints settings in tracebacks and error mails; a key must not be among them."""
+    if hasattr(settings, "CREDENTIALS_KEY_RING"):
+        return [
+            Error(
+                "CREDENTIALS_KEY_RING must not be a Django setting.",
+                hint="Set CREDENTIALS_KEY_SOURCE and keep the key in a file or the environment.",
+                id="credentials.E002",
+            )
+        ]
+    return []
+
+
+def sessions_stay_on_the_server(**_: Any) -> list[CheckMessage]:
+    """A cookie session would carry the state of OAuth flows to the browser."""
+    if settings.SESSION_ENGINE.endswith("signed_cookies"):
+        return [
+            Error(
+                "Sessions must not be kept in cookies.",
+                hint="Use django.contrib.sessions.backends.db.",
+                id="credentials.E003",
+            )
+        ]
+    return []
+
+
+def key_source_is_not_the_environment(**_: Any) -> list[CheckMessage]:
+    """The environment is inherited by children and seen by whoever may inspect the process."""
+    if str(getattr(settings, "CREDENTIALS_KEY_SOURCE", "")).startswith("env:"):
+        return [
+            Warning(
+                "The key ring comes from the environment.",
+                hint="Prefer CREDENTIALS_KEY_SOURCE=file:… or credential:….",
+                id="credentials.W001",
+            )
+        ]
+    return []
+
+
+def register_all() -> None:
+    """Register the checks with Django."""
+    register(settings_are_well_formed, Tags.security)
+    register(key_ring_is_not_a_setting, Tags.security)
+    register(sessions_stay_on_the_server, Tags.security)
+    register(key_source_is_not_the_environment, Tags.security, deploy=True)

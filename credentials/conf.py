@@ -1,0 +1,101 @@
+"""Every setting Forgekey reads, as one typed object with a default and a reason each.
+
+A deployment sets ``CREDENTIALS_<NAME>`` in Django's settings; ``project/settings.py`` fills them from
+the environment. Keys never pass through here: settings end up in tracebacks and error mails.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from credentials.errors import ConfigurationError
+
+
+class Configuration:
+    """Typed access to the settings; each property says why it exists."""
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(settings, f"CREDENTIALS_{name}", default)
+
+    def _seconds(self, name: str, default: int, *, low: int, high: int) -> timedelta:
+        value = self._get(name, default)
+        if not isinstance(value, int) or not low <= value <= high:
+            raise ConfigurationError(f"CREDENTIALS_{name} must be a whole number from {low} to {high}.")
+        return timedelta(seconds=value)
+
+    @property
+    def key_source(self) -> str:
+        """Where the key ring comes from: ``env:NAME``, ``file:/path``, ``credential:NAME`` or
+        ``command:/path arguments``. The database never holds it, so a stolen dump opens nothing."""
+        value: str = self._get("KEY_SOURCE", "")
+        if not value:
+            raise ConfigurationError("CREDENTIALS_KEY_SOURCE is empty; name where the key ring is.")
+        return value
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the audit anchor and the embedded key file lie."""
+        return Path(self._get("DATA_DIR", "var"))
+
+    @property
+    def product_name(self) -> str:
+        """What people read as the name of the product; also the suggested name of their tokens."""
+        value: str = self._get("PRODUCT_NAME", "Forgekey")
+        return value
+
+    @property
+    def lease_duration(self) -> timedelta:
+        """How long a lease lasts: long enough to clone, short enough that a forgotten one ends."""
+        return self._seconds("LEASE_SECONDS", 3600, low=60, high=86_400)
+
+    @property
+    def pending_duration(self) -> timedelta:
+        """How long a token that came back from OAuth waits for its owner's confirmation."""
+        return self._seconds("PENDING_SECONDS", 600, low=60, high=600)
+
+    @property
+    def expiring_window(self) -> timedelta:
+        """How long before its end a credential counts as expiring, so that people act in time."""
+        return self._seconds("EXPIRING_SECONDS", 14 * 86_400, low=3600, high=90 * 86_400)
+
+    @property
+    def connect_timeout(self) -> timedelta:
+        """How long to wait for a provider's connection; a page waits for it."""
+        return self._seconds("CONNECT_TIMEOUT_SECONDS", 5, low=1, high=60)
+
+    @property
+    def read_timeout(self) -> timedelta:
+        """How long one answer of a provider may take in all, slow drips included."""
+        return self._seconds("READ_TIMEOUT_SECONDS", 10, low=1, high=120)
+
+    @property
+    def seal_interval(self) -> timedelta:
+        """How often the worker seals the audit trail: what an intruder could rewrite is younger."""
+        return self._seconds("SEAL_SECONDS", 60, low=1, high=3600)
+
+    @property
+    def trusted_proxy_count(self) -> int:
+        """How many proxies in front append to ``X-Forwarded-For``; 0 reads the connection's address.
+        A wrong number would let callers choose the address their key is checked against."""
+        value = self._get("TRUSTED_PROXY_COUNT", 0)
+        if not isinstance(value, int) or not 0 <= value <= 5:
+            raise ConfigurationError("CREDENTIALS_TRUSTED_PROXY_COUNT must be a whole number from 0 to 5.")
+        return value
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Every setting that is wrong, as (name, what to do)."""
+        found = []
+        for name, member in vars(type(self)).items():
+            if isinstance(member, property):
+                try:
+                    getattr(self, name)
+                except ConfigurationError as error:
+                    found.append((name, str(error)))
+        return found
+
+
+conf = Configuration()

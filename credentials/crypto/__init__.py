@@ -1,0 +1,1 @@
+"""Secrets, envelopes and keys: everything that may touch plaintext, free of Django and of the database."""

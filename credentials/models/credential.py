@@ -1,0 +1,137 @@
+"""Our row for one secret of one account on one host."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Literal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Length
+from django.db.models.lookups import GreaterThanOrEqual
+from django.utils.translation import gettext_lazy as _
+
+from credentials.crypto.envelope import MINIMUM_LENGTH, Binding
+from credentials.models.host import Host
+from credentials.providers.tokens import Kind
+
+
+class Status(models.TextChoices):
+    """What is known of a credential (contract, section 4)."""
+
+    UNVERIFIED = "unverified", _("not checked yet")
+    VALID = "valid", _("works")
+    LIMITED = "limited", _("lacks a right")
+    EXPIRING = "expiring", _("expires soon")
+    EXPIRED = "expired", _("expired")
+    REJECTED = "rejected", _("rejected")
+    RECONNECT_REQUIRED = "reconnect_required", _("reconnect")
+    QUARANTINED = "quarantined", _("on hold")
+    DISCONNECTED = "disconnected", _("disconnected")
+
+
+# What may be lent. Not checked yet is lent too: a provider's outage must not stop an import.
+LENDABLE = (Status.VALID, Status.LIMITED, Status.EXPIRING, Status.UNVERIFIED)
+
+EnvelopeName = Literal["access", "refresh"]
+
+
+class Credential(models.Model):
+    """One secret of one account on one host, with what was learned about it.
+
+    ``account_id`` and ``account_name`` are empty while the identity is unknown; ``scopes`` is null while
+    the provider does not tell them. ``key_id`` names the ring key that wraps both envelopes. A
+    disconnected row keeps its history but neither envelope nor fingerprint.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credentials", verbose_name=_("owner")
+    )
+    host = models.ForeignKey(
+        Host, on_delete=models.PROTECT, related_name="credentials", verbose_name=_("host")
+    )
+    kind = models.CharField(
+        _("kind"), max_length=30, choices=[(kind.value, kind.title) for kind in Kind]
+    )
+    label = models.CharField(_("label"), max_length=100, blank=True)
+    status = models.CharField(
+        _("status"), max_length=20, choices=Status.choices, default=Status.UNVERIFIED
+    )
+    status_detail = models.CharField(_("detail"), max_length=50, blank=True)
+    account_id = models.CharField(_("account id"), max_length=200, blank=True)
+    account_name = models.CharField(_("account"), max_length=200, blank=True)
+    email = models.EmailField(_("e-mail at the host"), blank=True)
+    username = models.CharField(_("user name at the host"), max_length=200, blank=True)
+    scopes = models.JSONField(_("scopes"), null=True)
+    missing_scopes = models.JSONField(_("missing scopes"), default=list)
+    oauth_client_id = models.CharField(_("OAuth client id"), max_length=200, blank=True)
+    expires_at = models.DateTimeField(_("expires"), null=True)
+    last_verified_at = models.DateTimeField(_("last verified"), null=True)
+    generation = models.PositiveBigIntegerField(default=1, editable=False)
+    key_id = models.CharField(max_length=16, blank=True, editable=False, db_index=True)
+    access_envelope = models.BinaryField(null=True, editable=False)
+    refresh_envelope = models.BinaryField(null=True, editable=False)
+    fingerprint = models.BinaryField(null=True, editable=False, db_index=True, max_length=32)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    disconnected_at = models.DateTimeField(_("disconnected"), null=True, editable=False)
+
+    class Meta:
+        ordering = ("host__name", "created_at")
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+        indexes = (models.Index(fields=("owner", "host", "status"), name="credential_by_owner"),)
+        constraints = (
+            models.CheckConstraint(
+                name="credential_access_is_an_envelope",
+                condition=Q(access_envelope__isnull=True)
+                | GreaterThanOrEqual(Length("access_envelope"), MINIMUM_LENGTH),
+            ),
+            models.CheckConstraint(
+                name="credential_refresh_is_an_envelope",
+                condition=Q(refresh_envelope__isnull=True)
+                | GreaterThanOrEqual(Length("refresh_envelope"), MINIMUM_LENGTH),
+            ),
+            models.CheckConstraint(
+                name="credential_keeps_no_secret_once_disconnected",
+                condition=~Q(status=Status.DISCONNECTED)
+                | Q(access_envelope__isnull=True, refresh_envelope__isnull=True, fingerprint__isnull=True),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.label or self.account_name or str(_("unknown account"))
+
+    @property
+    def is_connected(self) -> bool:
+        return self.status != Status.DISCONNECTED
+
+    @property
+    def is_lendable(self) -> bool:
+        return self.status in LENDABLE
+
+    def binding(self, field: EnvelopeName, *, generation: int | None = None) -> Binding:
+        """What this row's envelopes are bound to, at its own or at a given generation."""
+        return secret_binding(
+            row=self.pk,
+            owner_id=self.owner_id,
+            host_key=self.host.binding_key,
+            field=field,
+            generation=self.generation if generation is None else generation,
+        )
+
+
+def secret_binding(
+    *, row: uuid.UUID, owner_id: object, host_key: str, field: EnvelopeName, generation: int
+) -> Binding:
+    """The binding of a credential's envelope, from plain values (the lend path holds no model)."""
+    return Binding(
+        model="credentials.credential",
+        row=row,
+        field=field,
+        owner=f"user:{owner_id}",
+        host=host_key,
+        generation=generation,
+    )

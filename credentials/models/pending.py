@@ -1,0 +1,45 @@
+"""What an OAuth flow brought back and its owner has not confirmed yet."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from credentials.crypto.envelope import Binding
+from credentials.models.credential import Credential, EnvelopeName
+from credentials.models.host import Host
+
+
+class PendingConnection(models.Model):
+    """A sealed token waiting, at most ten minutes, for its owner's confirmation.
+
+    Nothing else in the system can use it. ``facts`` holds what the confirmation page shows.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    host = models.ForeignKey(Host, on_delete=models.CASCADE)
+    reconnects = models.ForeignKey(Credential, on_delete=models.CASCADE, null=True)
+    access_envelope = models.BinaryField()
+    refresh_envelope = models.BinaryField(null=True)
+    facts = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.host}"
+
+    def binding(self, field: EnvelopeName) -> Binding:
+        return Binding(
+            model="credentials.pendingconnection",
+            row=self.pk,
+            field=field,
+            owner=f"user:{self.user_id}",
+            host=self.host.binding_key,
+            generation=1,
+        )

@@ -1,0 +1,10 @@
+"""The Git hosting software Forgekey speaks to: one file and one line here for each."""
+
+from __future__ import annotations
+
+REGISTERED: tuple[str, ...] = (
+    "credentials.providers.github.GitHub",
+    "credentials.providers.gitlab.GitLab",
+    "credentials.providers.bitbucket.Bitbucket",
+    "credentials.providers.gitea.Gitea",
+)

@@ -1,0 +1,294 @@
+"""Bitbucket Cloud. There is one installation, bitbucket.org."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from credentials.crypto.secret import Secret
+from credentials.errors import (
+    AccessRefused,
+    ProviderAnswerUnexpected,
+    ProviderError,
+    ScopeMissing,
+    TokenRejected,
+)
+from credentials.providers.base import (
+    MAXIMUM_PROBES,
+    GitLogin,
+    Identity,
+    Login,
+    OAuthEndpoints,
+    OrganizationFact,
+    OrganizationState,
+    Provider,
+    Revocation,
+    RevocationResult,
+    ScopeNeed,
+    TokenGuide,
+    Verification,
+    common_problem,
+    not_found,
+    organization_state,
+    unexplained,
+)
+from credentials.providers.http import Answer, Auth, Basic, Bearer, path_segment
+from credentials.providers.reading import identifier, member, objects, scopes, text
+from credentials.providers.tokens import Kind
+from credentials.verdicts import VerdictCode
+
+_API_TOKENS: Final = "https://id.atlassian.com/manage-profile/security/api-tokens"
+"""Atlassian accounts live on a host of their own, whichever product their tokens are for."""
+
+_PAGE_LENGTH = 100
+_PAGES = 10
+_READS_CODE = frozenset({"read:repository:bitbucket", "repository", "repository:write", "repository:admin"})
+_KINDS: Mapping[str, Kind] = {
+    "api_token": Kind.API_TOKEN,
+    "repo_access_token": Kind.ACCESS_TOKEN,
+    "project_access_token": Kind.ACCESS_TOKEN,
+    "workspace_access_token": Kind.ACCESS_TOKEN,
+}
+
+
+def _missing(kind: Kind, granted: tuple[str, ...] | None) -> tuple[str, ...]:
+    if granted is None or _READS_CODE & set(granted):
+        return ()
+    return ("read:repository:bitbucket" if kind is Kind.API_TOKEN else "repository",)
+
+
+class Bitbucket(Provider):
+    """Atlassian API tokens, repository/project/workspace access tokens, and OAuth consumers."""
+
+    name: ClassVar[str] = "bitbucket"
+    title: ClassVar[str] = "Bitbucket"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.API_TOKEN, Kind.ACCESS_TOKEN})
+    default_kind: ClassVar[Kind] = Kind.API_TOKEN
+
+    @classmethod
+    def public_host(cls) -> Mapping[str, str]:
+        return {"web_url": "https://bitbucket.org", "api_url": "https://api.bitbucket.org/2.0"}
+
+    @classmethod
+    def default_api_url(cls, web_url: str) -> str:
+        return cls.public_host()["api_url"]
+
+    def authorization(self, login: Login) -> Auth:
+        """API tokens go with the account's e-mail address, all others alone.
+
+        https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/
+        """
+        if login.kind is Kind.API_TOKEN:
+            return Basic(username=login.email, password=login.token)
+        return Bearer(token=login.token)
+
+    def translate(self, answer: Answer) -> ProviderError | None:
+        """Missing scope, the token itself, then whatever else is refused."""
+        if answer.status == 401 and "bitbucket" in answer.headers.get("WWW-Authenticate", "").lower():
+            # Bitbucket's own challenge may come without a JSON body.
+            return TokenRejected("token or e-mail address is wrong", status=401, evidence=answer.evidence)
+        if (problem := common_problem(answer)) is not None:
+            return problem
+        if answer.status == 401:
+            return TokenRejected("token or e-mail address is wrong", status=401, evidence=answer.evidence)
+        if answer.status == 403:
+            return self._refusal(answer)
+        if answer.status == 404:
+            return not_found(answer)
+        return None if answer.status < 300 else unexplained(answer)
+
+    @staticmethod
+    def _refusal(answer: Answer) -> ProviderError:
+        detail = member(answer.json, "error", "detail")
+        required = scopes(member(detail, "required"))
+        if required is None:
+            return AccessRefused(
+                "refused without a reason",
+                status=403,
+                evidence=answer.evidence,
+                verdict_code=VerdictCode.NOT_FOUND_OR_NO_ACCESS,
+            )
+        granted = scopes(member(detail, "granted"))
+        if granted is None:
+            granted = scopes(answer.headers.get("X-OAuth-Scopes"))
+        return ScopeMissing(
+            "the token lacks a scope",
+            status=403,
+            evidence=f"{answer.evidence}: privilege scopes",
+            required=required,
+            granted=granted,
+        )
+
+    def verify(self, login: Login) -> Verification:
+        """``GET /user``: 200 names the account, 403 proves the token all the same, 401 refuses it.
+
+        Access tokens may never ask this, and are known by the headers of the refusal. A public repository
+        would prove nothing: some public answers ignore wrong credentials.
+        https://developer.atlassian.com/cloud/bitbucket/rest/api-group-users/
+        """
+        if login.kind is Kind.API_TOKEN and not login.email:
+            raise AccessRefused(
+                "the e-mail address is needed too",
+                evidence="nothing was asked",
+                verdict_code=VerdictCode.EMAIL_REQUIRED,
+            )
+        answer = self.door.request("GET", f"{self.host.api_url}/user", auth=self.authorization(login))
+        problem = self.translate(answer)
+        shown = scopes(answer.headers.get("X-OAuth-Scopes"))
+        if isinstance(problem, ScopeMissing):
+            return self._proved(login, answer, None, problem.granted if shown is None else shown)
+        if isinstance(problem, AccessRefused) and problem.status == 403 and self._credential_known(answer):
+            return self._proved(login, answer, None, shown)
+        if problem is not None:
+            raise problem
+        account = identifier(answer.json, "account_id") or identifier(answer.json, "uuid")
+        if not account:
+            raise ProviderAnswerUnexpected(
+                "the account has no id", status=answer.status, evidence=f"{answer.evidence}: no id"
+            )
+        name = (
+            text(answer.json, "nickname")
+            or text(answer.json, "username")
+            or text(answer.json, "display_name")
+        )
+        return self._proved(login, answer, Identity(account_id=account, account_name=name), shown)
+
+    @staticmethod
+    def _credential_known(answer: Answer) -> bool:
+        return "X-Credential-Type" in answer.headers or "X-OAuth-Scopes" in answer.headers
+
+    @staticmethod
+    def _proved(
+        login: Login, answer: Answer, identity: Identity | None, granted: tuple[str, ...] | None
+    ) -> Verification:
+        kind = _KINDS.get(answer.headers.get("X-Credential-Type", "").strip().lower(), login.kind)
+        return Verification(
+            kind=kind,
+            identity=identity,
+            scopes=granted,
+            missing_scopes=_missing(kind, granted),
+            evidence=(answer.evidence,),
+        )
+
+    def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
+        """The account's workspaces, each with the answer of one probe: a token may be bound to only one.
+
+        https://developer.atlassian.com/cloud/bitbucket/rest/api-group-workspaces/ (CHANGE-3022; the older
+        listings answer 410 since CHANGE-2770).
+        """
+        try:
+            workspaces = self._workspaces(login)
+        except (ScopeMissing, AccessRefused):
+            return None
+        facts: list[OrganizationFact] = []
+        stopped = ""
+        for number, slug in enumerate(workspaces):
+            if number >= MAXIMUM_PROBES:
+                stopped = stopped or "not asked yet"
+            if stopped:
+                facts.append(self._fact(slug, OrganizationState.UNKNOWN, stopped))
+                continue
+            fact, stopped = self._probe(login, slug)
+            facts.append(fact)
+        return tuple(facts)
+
+    def _workspaces(self, login: Login) -> tuple[str, ...]:
+        slugs: list[str] = []
+        for page in range(1, _PAGES + 1):
+            answer = self.ask(
+                "GET", "/user/workspaces", login=login, params={"pagelen": _PAGE_LENGTH, "page": page}
+            )
+            values = member(answer.json, "values")
+            if not isinstance(values, list):
+                raise unexplained(answer)
+            slugs += [identifier(value, "workspace", "slug") for value in objects(values)]
+            # Only whether there is a next page: its address is the provider's word, and not followed.
+            if not isinstance(member(answer.json, "next"), str):
+                break
+        return tuple(dict.fromkeys(slug for slug in slugs if slug.strip(".")))
+
+    def _probe(self, login: Login, slug: str) -> tuple[OrganizationFact, str]:
+        """https://developer.atlassian.com/cloud/bitbucket/rest/api-group-repositories/"""
+        try:
+            answer = self.ask(
+                "GET", f"/repositories/{path_segment(slug)}", login=login, params={"pagelen": 1}
+            )
+        except TokenRejected:
+            raise
+        except ProviderError as problem:
+            fact = self._fact(slug, organization_state(problem), problem.evidence)
+            return fact, problem.evidence if problem.retryable and problem.code != "unknown" else ""
+        return self._fact(slug, OrganizationState.ACCESSIBLE, answer.evidence), ""
+
+    def _fact(self, slug: str, state: OrganizationState, evidence: str) -> OrganizationFact:
+        return OrganizationFact(
+            key=slug,
+            name=slug,
+            state=state,
+            evidence=evidence,
+            url=f"{self.host.web_url}/{path_segment(slug)}/",
+        )
+
+    def git_login(self, login: Login) -> GitLogin:
+        """The user name tells Bitbucket what kind of token follows; the e-mail address would be refused.
+
+        https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/ and …/using-access-tokens/
+        """
+        if login.kind is Kind.API_TOKEN:
+            return GitLogin(username="x-bitbucket-api-token-auth", password=login.token)
+        return GitLogin(username="x-token-auth", password=login.token)
+
+    def guide(self) -> TokenGuide:
+        """https://support.atlassian.com/bitbucket-cloud/docs/create-an-api-token/ (no prefilled link exists)"""
+        return TokenGuide(
+            create_url=_API_TOKENS,
+            manage_url=_API_TOKENS,
+            kind_title=_("API token with scopes"),
+            steps=(
+                _("Choose “Create API token with scopes”."),
+                _("Enter a name and an expiration date, and choose “Next”."),
+                _("Select the app “Bitbucket” and choose “Next”."),
+                _("Select the scopes listed here, choose “Next”, then “Create token”."),
+                _("Copy the token; Atlassian shows it only once."),
+                _("Enter the e-mail address of your Atlassian account beside it."),
+            ),
+            scopes=(
+                ScopeNeed(
+                    scope="read:repository:bitbucket",
+                    reason=_("Reads private repositories."),
+                    required=True,
+                ),
+                ScopeNeed(
+                    scope="read:user:bitbucket",
+                    reason=_("Shows whose account the token belongs to."),
+                    required=False,
+                ),
+                ScopeNeed(
+                    scope="read:workspace:bitbucket",
+                    reason=_("Shows which of your workspaces let this token in."),
+                    required=False,
+                ),
+            ),
+            fields=("token", "email"),
+        )
+
+    def oauth(self) -> OAuthEndpoints:
+        """https://developer.atlassian.com/cloud/bitbucket/oauth-2/"""
+        return OAuthEndpoints(
+            authorize_url=f"{self.host.web_url}/site/oauth2/authorize",
+            token_url=f"{self.host.web_url}/site/oauth2/access_token",
+            scopes=("repository", "account"),
+            client_in_basic_auth=True,
+        )
+
+    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+        """Bitbucket has no call for this; the person ends the token on one of its pages."""
+        if login.kind is Kind.OAUTH:
+            page = f"{self.host.web_url}/account/settings/app-authorizations/"
+        elif login.kind is Kind.ACCESS_TOKEN:
+            page = "https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/"
+        else:
+            page = _API_TOKENS
+        return RevocationResult(outcome=Revocation.MANUAL, manual_url=page)

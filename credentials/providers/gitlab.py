@@ -1,0 +1,353 @@
+"""GitLab: gitlab.com and self-managed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+from urllib.parse import urlencode
+
+from django.utils.translation import gettext_lazy as _
+
+from credentials.crypto.secret import Secret
+from credentials.errors import (
+    AccessRefused,
+    ProviderAnswerUnexpected,
+    ProviderError,
+    ProviderUnreachable,
+    ScopeMissing,
+    TokenRejected,
+)
+from credentials.providers.base import (
+    GitLogin,
+    Identity,
+    Login,
+    OAuthEndpoints,
+    OrganizationFact,
+    OrganizationState,
+    Provider,
+    Revocation,
+    RevocationResult,
+    ScopeNeed,
+    TokenGuide,
+    Verification,
+    common_problem,
+    not_found,
+    unexplained,
+)
+from credentials.providers.http import Answer, Auth, Bearer
+from credentials.providers.reading import identifier, lifetime, member, objects, scopes, text
+from credentials.providers.tokens import Kind
+from credentials.verdicts import VerdictCode
+
+_PER_PAGE = 100
+_PAGES = 10
+# Any one of these lets Git download code (GitLab's own table of abilities by scope).
+_READS_CODE = frozenset({"read_repository", "write_repository", "read_api", "api"})
+_READS_USER = frozenset({"read_user", "read_api", "api"})
+# The users behind project and group access tokens carry such names.
+# https://docs.gitlab.com/user/project/settings/project_access_tokens/#bot-users-for-projects
+_BOT = re.compile(r"(?:project|group)_[0-9]+_bot(?:_[0-9a-z]+)?")
+
+
+def _wording(answer: Answer) -> str:
+    """All the places where GitLab puts its wording, in lower case, for matching only."""
+    found = (member(answer.json, name) for name in ("message", "error", "error_description"))
+    return " ".join(part[:2000] for part in found if isinstance(part, str)).lower()
+
+
+def _sso_address(answer: Answer) -> str:
+    for name in ("message", "error", "error_description"):
+        found = member(answer.json, name)
+        match = re.search(r"https?://[^\s\"'<>]{1,1000}", found[:4000]) if isinstance(found, str) else None
+        if match:
+            return match[0]
+    return ""
+
+
+def _rejection(answer: Answer) -> TokenRejected:
+    """https://docs.gitlab.com/api/rest/troubleshooting/: revoked and expired are told apart by wording."""
+    wording = _wording(answer)
+    reason = "invalid"
+    if "revoked" in wording:
+        reason = "revoked"
+    elif "expired" in wording:
+        reason = "expired"
+    return TokenRejected(
+        "the token is not accepted", status=401, evidence=f"{answer.evidence}: {reason}", reason=reason
+    )
+
+
+def _missing(granted: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Fine-grained tokens list no scopes of these names; what they may do is not known from here."""
+    if not granted or "granular" in granted or _READS_CODE & set(granted):
+        return ()
+    return ("read_repository",)
+
+
+class GitLab(Provider):
+    """Personal, project and group access tokens (which share one shape), and OAuth."""
+
+    name: ClassVar[str] = "gitlab"
+    title: ClassVar[str] = "GitLab"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN, Kind.ACCESS_TOKEN})
+
+    @classmethod
+    def public_host(cls) -> Mapping[str, str]:
+        return {"web_url": "https://gitlab.com", "api_url": "https://gitlab.com/api/v4"}
+
+    @classmethod
+    def default_api_url(cls, web_url: str) -> str:
+        return f"{web_url.rstrip('/')}/api/v4"
+
+    def authorization(self, login: Login) -> Auth:
+        return Bearer(token=login.token)
+
+    def translate(self, answer: Answer) -> ProviderError | None:
+        """Group single sign-on, missing scope, the token itself, then what a role does not allow."""
+        if (problem := common_problem(answer)) is not None:
+            return problem
+        if answer.status < 300:
+            return None
+        if "cannot find valid sso session" in _wording(answer):
+            return AccessRefused(
+                "the group asks for single sign-on",
+                status=answer.status,
+                evidence=f"{answer.evidence}: no SSO session",
+                verdict_code=VerdictCode.SSO_REQUIRED,
+                url=self.own_url(_sso_address(answer)),
+            )
+        if answer.status == 403 and member(answer.json, "error") == "insufficient_scope":
+            return ScopeMissing(
+                "the token lacks a scope",
+                status=403,
+                evidence=f"{answer.evidence}: insufficient_scope",
+                required=scopes(member(answer.json, "scope")) or (),
+            )
+        if answer.status == 401:
+            if member(answer.json, "error") == "dpop_error":
+                return unexplained(answer)  # the token is fine, its owner asks for signed requests
+            return _rejection(answer)
+        if answer.status in {403, 404}:
+            return not_found(answer)
+        return unexplained(answer)
+
+    def verify(self, login: Login) -> Verification:
+        """Ask the token about itself, which every scope allows; then its owner's name, if a scope does."""
+        seen = self._oauth_token(login) if login.kind is Kind.OAUTH else self._own_token(login)
+        if not _READS_USER & set(seen.scopes or ()):
+            return seen
+        try:
+            answer = self.ask("GET", "/user", login=login)
+        except (ScopeMissing, AccessRefused, ProviderAnswerUnexpected, ProviderUnreachable) as problem:
+            return _with(seen, evidence=(*seen.evidence, problem.evidence))
+        account = identifier(answer.json, "id")
+        name = text(answer.json, "username")
+        if not account or (seen.identity and seen.identity.account_id != account):
+            return _with(seen, evidence=(*seen.evidence, answer.evidence))
+        kind = Kind.ACCESS_TOKEN if _BOT.fullmatch(name) else seen.kind
+        return _with(
+            seen,
+            kind=kind,
+            identity=Identity(account_id=account, account_name=name),
+            evidence=(*seen.evidence, answer.evidence),
+        )
+
+    def _own_token(self, login: Login) -> Verification:
+        """https://docs.gitlab.com/api/personal_access_tokens/#self-inform: any scope, since 15.5."""
+        answer = self.ask("GET", "/personal_access_tokens/self", login=login)
+        granted = scopes(member(answer.json, "scopes"))
+        if granted is None:
+            raise ProviderAnswerUnexpected(
+                "the token is not described", status=answer.status, evidence=f"{answer.evidence}: no scopes"
+            )
+        if member(answer.json, "revoked") is True or member(answer.json, "active") is False:
+            reason = "revoked" if member(answer.json, "revoked") is True else "expired"
+            raise TokenRejected(
+                "the token has ended",
+                status=answer.status,
+                evidence=f"{answer.evidence}: {reason}",
+                reason=reason,
+            )
+        owner = identifier(answer.json, "user_id")
+        return Verification(
+            kind=login.kind,
+            identity=Identity(account_id=owner) if owner else None,
+            scopes=granted,
+            missing_scopes=_missing(granted),
+            expires_at=self._midnight(text(answer.json, "expires_at")),
+            evidence=(answer.evidence,),
+        )
+
+    @staticmethod
+    def _midnight(date: str) -> datetime | None:
+        """A token ends at 00:00 UTC of its date."""
+        try:
+            return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+
+    def _oauth_token(self, login: Login) -> Verification:
+        """https://docs.gitlab.com/api/oauth2/#retrieve-the-token-information, outside of the REST root."""
+        answer = self.door.request(
+            "GET", f"{self.host.web_url}/oauth/token/info", auth=self.authorization(login)
+        )
+        problem = self.translate(answer)
+        if problem is not None:
+            raise problem
+        granted = scopes(member(answer.json, "scope"))
+        owner = identifier(answer.json, "resource_owner_id")
+        if granted is None or not owner:
+            raise ProviderAnswerUnexpected(
+                "the token is not described", status=answer.status, evidence=f"{answer.evidence}: no scope"
+            )
+        seconds = lifetime(member(answer.json, "expires_in"))
+        return Verification(
+            kind=login.kind,
+            identity=Identity(account_id=owner),
+            scopes=granted,
+            missing_scopes=_missing(granted),
+            expires_at=self.now() + timedelta(seconds=seconds) if seconds else None,
+            oauth_client_id=identifier(answer.json, "application", "uid"),
+            evidence=(answer.evidence,),
+        )
+
+    def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
+        """Groups where the scopes let us list them, else what the token itself is associated with.
+
+        https://docs.gitlab.com/api/groups/#list-groups needs ``read_api``;
+        https://docs.gitlab.com/api/personal_access_tokens/#self-inform (associations, since 17.4) needs no
+        scope but a token of the personal family.
+        """
+        try:
+            return self._listed(login, "/groups", None)
+        except ScopeMissing:
+            if login.kind is Kind.OAUTH:
+                return None
+        try:
+            return self._listed(login, "/personal_access_tokens/self/associations", "groups")
+        except (ScopeMissing, AccessRefused):  # refused, or a server older than the call
+            return None
+
+    def _listed(self, login: Login, path: str, key: str | None) -> tuple[OrganizationFact, ...]:
+        facts: dict[str, OrganizationFact] = {}
+        for page in range(1, _PAGES + 1):
+            answer = self.ask(
+                "GET",
+                path,
+                login=login,
+                params={"min_access_level": 10, "per_page": _PER_PAGE, "page": page},
+            )
+            found = member(answer.json, key) if key else answer.json
+            if not isinstance(found, list):
+                raise unexplained(answer)
+            for group in objects(found):
+                fact = self._fact(group, answer)
+                facts[fact.key] = fact
+            if not answer.headers.get("X-Next-Page", "").strip():
+                break
+        facts.pop("", None)
+        return tuple(facts.values())
+
+    def _fact(self, group: Mapping[str, object], answer: Answer) -> OrganizationFact:
+        return OrganizationFact(
+            key=text(group, "full_path") or text(group, "path"),
+            name=text(group, "full_name") or text(group, "name"),
+            state=OrganizationState.ACCESSIBLE,
+            evidence=answer.evidence,
+            url=self.own_url(text(group, "web_url")),
+        )
+
+    def git_login(self, login: Login) -> GitLogin:
+        """``oauth2`` suits OAuth on every version; for the other tokens any name does.
+
+        https://docs.gitlab.com/api/oauth2/#access-git-over-https-with-access-token
+        """
+        return GitLogin(username="oauth2", password=login.token)
+
+    def guide(self) -> TokenGuide:
+        """https://docs.gitlab.com/user/profile/personal_access_tokens/
+
+        The prefilled form moved with 18.9. A self-managed host may be older, so it gets the older address,
+        which newer versions still know as the page of all tokens.
+        """
+        page = f"{self.host.web_url}/-/user_settings/personal_access_tokens"
+        form = f"{page}/legacy/new" if self.host.web_url == self.public_host()["web_url"] else page
+        query = urlencode({"name": "Forgekey", "scopes": "read_repository,read_user"})
+        return TokenGuide(
+            create_url=f"{form}?{query}",
+            manage_url=page,
+            kind_title=_("personal access token"),
+            steps=(
+                _("Open “Personal access tokens”; if the form is not shown, choose “Generate token”."),
+                _("Enter a token name and choose an expiration date."),
+                _("Select the scopes “read_repository” and “read_user”, and no others."),
+                _("Choose “Generate token” and copy the token; GitLab shows it only once."),
+            ),
+            scopes=(
+                ScopeNeed(scope="read_repository", reason=_("Reads private repositories."), required=True),
+                ScopeNeed(
+                    scope="read_user",
+                    reason=_("Shows whose account the token belongs to."),
+                    required=False,
+                ),
+            ),
+        )
+
+    def oauth(self) -> OAuthEndpoints:
+        """https://docs.gitlab.com/api/oauth2/"""
+        return OAuthEndpoints(
+            authorize_url=f"{self.host.web_url}/oauth/authorize",
+            token_url=f"{self.host.web_url}/oauth/token",
+            scopes=("read_repository", "read_user"),
+        )
+
+    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+        """A token of the personal family ends itself with any scope; an OAuth token is ended by its app."""
+        if login.kind is Kind.OAUTH:
+            return self._revoke_oauth(login, client_secret)
+        try:
+            # https://docs.gitlab.com/api/personal_access_tokens/#self-revoke
+            self.ask("DELETE", "/personal_access_tokens/self", login=login)
+        except TokenRejected:
+            return RevocationResult(outcome=Revocation.ALREADY_INVALID)
+        except (AccessRefused, ScopeMissing):
+            return self._by_hand("/-/user_settings/personal_access_tokens")
+        return RevocationResult(outcome=Revocation.REVOKED)
+
+    def _by_hand(self, page: str) -> RevocationResult:
+        return RevocationResult(outcome=Revocation.MANUAL, manual_url=f"{self.host.web_url}{page}")
+
+    def _revoke_oauth(self, login: Login, client_secret: Secret | None) -> RevocationResult:
+        """https://docs.gitlab.com/api/oauth2/#revoke-a-token: 200 also for tokens that had ended before."""
+        if client_secret is None or not self.host.client_id:
+            return self._by_hand("/-/user_settings/applications")
+        answer = self.door.request(
+            "POST",
+            f"{self.host.web_url}/oauth/revoke",
+            form={"client_id": self.host.client_id, "client_secret": client_secret, "token": login.token},
+        )
+        if answer.status == 200:
+            return RevocationResult(outcome=Revocation.REVOKED)
+        if answer.status in {401, 403}:  # our client registration, not the token
+            raise unexplained(answer)
+        raise self.translate(answer) or unexplained(answer)
+
+
+def _with(
+    seen: Verification,
+    *,
+    evidence: tuple[str, ...],
+    kind: Kind | None = None,
+    identity: Identity | None = None,
+) -> Verification:
+    return Verification(
+        kind=kind or seen.kind,
+        identity=identity or seen.identity,
+        scopes=seen.scopes,
+        missing_scopes=seen.missing_scopes,
+        expires_at=seen.expires_at,
+        oauth_client_id=seen.oauth_client_id,
+        evidence=evidence,
+    )

@@ -1,0 +1,1 @@
+"""The only writers: one verb per function, each change and its audit event in one transaction."""

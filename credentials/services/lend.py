@@ -1,0 +1,419 @@
+"""Lends a credential: one statement finds it, one makes lease and audit event durable, then it is opened.
+
+The common lease costs two statements on PostgreSQL and three on SQLite, whatever the number of
+credentials, clients and events: the caller's key, the user, the host and the candidates come from one
+SELECT, and nothing is opened before the lease and its event are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from credentials.conf import conf
+from credentials.crypto.secret import Secret
+from credentials.errors import (
+    AuditUnavailable,
+    Conflict,
+    InputInvalid,
+    KeyUnavailable,
+    NotFound,
+    NoUsableCredential,
+)
+from credentials.models import Credential, Lease, Outcome, Scope, ServiceClient, Status
+from credentials.models.credential import secret_binding
+from credentials.providers import registry
+from credentials.providers.base import Login
+from credentials.providers.repository_url import RepositoryAddress, parse
+from credentials.providers.tokens import Kind
+from credentials.services import audit, choice, clients, hosts, lend_statements, vault
+from credentials.services.audit import Actor, Subject
+from credentials.services.choice import Candidate, Choice, Judged
+from credentials.services.clients import PresentedKey
+from credentials.verdicts import Verdict, VerdictCode, verdict
+
+MAX_MIN_VALID = 86_400
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaseRequest:
+    """What a client asks for. Exactly one of ``repository_url``, ``host`` (a slug), ``credential``."""
+
+    user: str
+    purpose: str
+    repository_url: str = ""
+    host: str = ""
+    credential: UUID | None = None
+    reference: str = ""
+    min_valid_seconds: int = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LentCredential:
+    """A lease and, unless it was only a preview, the Git login it lends."""
+
+    lease_id: UUID | None
+    username: str
+    password: Secret | None
+    candidate: Candidate
+    repository_url: str
+    chosen_because: str
+    judged: tuple[Judged, ...]
+    lease_expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    client: ServiceClient
+    owner_id: object
+    choice: Choice
+    address: RepositoryAddress | None
+    host_known: bool
+
+
+def lend(
+    *,
+    key: PresentedKey,
+    request: LeaseRequest,
+    address: str,
+    request_id: str = "",
+    now: Callable[[], datetime] = timezone.now,
+) -> LentCredential:
+    """Lend the credential that serves ``request``.
+
+    Raises NotAuthenticated and PermissionRefused (the key), InputInvalid, NoUsableCredential (with the
+    verdict), AuditUnavailable (nothing was opened), KeyUnavailable.
+    """
+    moment = now()
+    found = _find(key, request, address=address, now=moment)
+    actor = clients.actor_of(found.client, request_id=request_id, address=address)
+    chosen = _chosen(found, request, actor=actor, now=moment)
+    lease = _lease(found, chosen, request, now=moment)
+    if not _commit(lease, chosen, request, actor=actor):
+        # Between the two statements the credential was replaced, put on hold or disconnected.
+        raise Conflict("The credential changed at this moment. Ask again.")
+    return _open(lease, chosen, found)
+
+
+def preview(
+    *,
+    key: PresentedKey,
+    request: LeaseRequest,
+    address: str,
+    request_id: str = "",
+    now: Callable[[], datetime] = timezone.now,
+) -> LentCredential:
+    """The same walk without a lease and without opening anything; raises the same errors."""
+    moment = now()
+    found = _find(key, request, address=address, now=moment)
+    actor = clients.actor_of(found.client, request_id=request_id, address=address)
+    chosen = _chosen(found, request, actor=actor, now=moment)
+    return LentCredential(
+        lease_id=None,
+        username="",
+        password=None,
+        candidate=chosen,
+        repository_url=found.address.text if found.address else "",
+        chosen_because=str(found.choice.because),
+        judged=found.choice.judged,
+        lease_expires_at=None,
+    )
+
+
+def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: datetime) -> _Found:
+    target = _target(request)
+    rows = lend_statements.select(
+        public_id=key.public_id,
+        user=request.user,
+        origin=target.origin if target else "",
+        prefixes=_prefixes(target),
+        host=request.host,
+        credential=request.credential,
+    )
+    client = lend_statements.client_of(rows[0]) if rows else None
+    if client is None or not clients.matches(key, key_hash=bytes(client.key_hash)):
+        raise clients.unknown_key()
+    clients.admit(client, address=address, now=now)
+    clients.require_scope(client, Scope.CREDENTIALS_LEND)
+    owner_id = lend_statements.owner_of(rows[0])
+    candidates = _at_longest_prefix(lend_statements.candidates_of(rows), target)
+    allowed = [item for item in candidates if not client.hosts or item.host_slug in client.hosts]
+    return _Found(
+        client=client,
+        owner_id=owner_id,
+        choice=choice.choose(
+            allowed,
+            segments=[segment.lower() for segment in target.segments] if target else (),
+            asked_for=request.credential is not None,
+            min_valid=timedelta(seconds=request.min_valid_seconds),
+            now=now,
+        ),
+        address=target,
+        host_known=lend_statements.host_known(rows),
+    )
+
+
+def _target(request: LeaseRequest) -> RepositoryAddress | None:
+    if not request.purpose.strip():
+        raise InputInvalid("Say what the credential is for.", field="purpose")
+    if not 0 <= request.min_valid_seconds <= MAX_MIN_VALID:
+        raise InputInvalid("From 0 to 86400 seconds.", field="min_valid_seconds")
+    if sum(map(bool, (request.repository_url, request.host, request.credential))) != 1:
+        raise InputInvalid("Give exactly one of repository_url, host and credential.", field="repository_url")
+    return parse(request.repository_url) if request.repository_url else None
+
+
+def _prefixes(target: RepositoryAddress | None) -> list[str]:
+    """Every run of whole leading segments, lower case: ``a``, ``a/b`` … the organizations it may be in."""
+    segments = [segment.lower() for segment in target.segments] if target else []
+    return ["/".join(segments[:length]) for length in range(1, len(segments))]
+
+
+def _at_longest_prefix(
+    candidates: Sequence[Candidate], target: RepositoryAddress | None
+) -> list[Candidate]:
+    """Only the hosts whose own path begins the repository's, the longest such path winning."""
+    if target is None:
+        return list(candidates)
+    bases = {item.web_url: parse(item.web_url).segments for item in candidates}
+    fitting = {
+        url: len(base) for url, base in bases.items() if target.segments[: len(base)] == base
+    }
+    longest = max(fitting.values(), default=0)
+    return [item for item in candidates if fitting.get(item.web_url) == longest]
+
+
+def _chosen(found: _Found, request: LeaseRequest, *, actor: Actor, now: datetime) -> Candidate:
+    """The chosen candidate; without one, the refusal is recorded and raised with its verdict."""
+    if found.choice.chosen is not None:
+        return found.choice.chosen
+    answer = _refusal(found, request)
+    audit.record(
+        "lease.refused",
+        actor=actor,
+        subject=Subject(kind="user", id=str(found.owner_id or ""), name=request.user[:150]),
+        repository=found.address.text if found.address else "",
+        purpose=request.purpose[:200],
+        reference=request.reference[:200],
+        data={"verdict": answer.code.value},
+    )
+    raise NoUsableCredential(answer)
+
+
+def _refusal(found: _Found, request: LeaseRequest) -> Verdict:
+    if not found.host_known and request.credential is None:
+        return verdict(VerdictCode.HOST_UNKNOWN)
+    code, candidate = choice.explain_refusal(found.choice)
+    host = candidate.host_name if candidate else (found.address.origin if found.address else request.host)
+    return verdict(
+        code,
+        values={
+            "user": request.user,
+            "host": host,
+            "provider": registry.get(candidate.provider).title if candidate else host,
+        },
+        host=candidate.host_slug if candidate else "",
+        credential=str(candidate.id) if candidate else "",
+    )
+
+
+def _lease(found: _Found, chosen: Candidate, request: LeaseRequest, *, now: datetime) -> Lease:
+    return Lease(
+        client_id=found.client.pk,
+        credential_id=chosen.id,
+        repository_url=found.address.text[:1000] if found.address else "",
+        purpose=request.purpose.strip()[:200],
+        reference=request.reference[:200],
+        chosen_because=str(found.choice.because),
+        created_at=now,
+        expires_at=now + conf.lease_duration,
+    )
+
+
+def _commit(lease: Lease, chosen: Candidate, request: LeaseRequest, *, actor: Actor) -> bool:
+    """Make lease and event durable together; False where the credential is no longer what was read."""
+    if not vault.is_unlocked():
+        raise KeyUnavailable("The key ring is not available; nothing was lent.")
+    event = audit.build(
+        "lease.created",
+        actor=actor,
+        subject=_subject(chosen, owner_name=request.user),
+        at=lease.created_at,
+        repository=lease.repository_url,
+        purpose=lease.purpose,
+        reference=lease.reference,
+        data={"lease": str(lease.pk), "reason": lease.chosen_because, "generation": chosen.generation},
+    )
+    try:
+        return lend_statements.insert(lease, event, generation=chosen.generation)
+    except DatabaseError as error:
+        raise AuditUnavailable("The lease could not be recorded; nothing was opened.") from error
+
+
+def _subject(candidate: Candidate, *, owner_name: str) -> Subject:
+    return Subject(
+        kind="credential",
+        id=str(candidate.id),
+        name=candidate.label or candidate.account_name or candidate.kind,
+        owner_id=str(candidate.owner_id),
+        owner_name=owner_name,
+        host=candidate.host_slug,
+    )
+
+
+def _open(lease: Lease, chosen: Candidate, found: _Found) -> LentCredential:
+    binding = secret_binding(
+        row=chosen.id,
+        owner_id=chosen.owner_id,
+        host_key=chosen.host_binding,
+        field="access",
+        generation=chosen.generation,
+    )
+    assert chosen.access_envelope is not None  # choice.choose refuses a candidate without one
+    token = vault.unseal_after_audit(chosen.access_envelope, binding)
+    login = registry.get(chosen.provider).git_login(
+        Login(token=token, kind=Kind(chosen.kind), email=chosen.email, username=chosen.username)
+    )
+    return LentCredential(
+        lease_id=lease.pk,
+        username=login.username,
+        password=login.password,
+        candidate=chosen,
+        repository_url=lease.repository_url,
+        chosen_because=lease.chosen_because,
+        judged=found.choice.judged,
+        lease_expires_at=lease.expires_at,
+    )
+
+
+# --- Afterwards ---------------------------------------------------------------------------------------
+
+
+def get(*, client: ServiceClient, lease_id: UUID) -> Lease:
+    """The client's own lease; raises NotFound for anybody else's."""
+    lease = (
+        Lease.objects.select_related("credential__host", "credential__owner", "client")
+        .filter(pk=lease_id, client=client)
+        .first()
+    )
+    if lease is None:
+        raise NotFound("There is no such lease.")
+    return lease
+
+
+@transaction.atomic
+def end(*, actor: Actor, lease: Lease, now: datetime) -> Lease:
+    """End a lease before its time; ending it twice changes nothing."""
+    if Lease.objects.filter(pk=lease.pk, ended_at=None).update(ended_at=now):
+        audit.record("lease.ended", actor=actor, subject=_lease_subject(lease), data={"lease": str(lease.pk)})
+        lease.ended_at = now
+    return lease
+
+
+@transaction.atomic
+def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: datetime) -> Lease:
+    """Keep what the borrower says of the credential. A rejection should be followed by a verification,
+    which the caller puts into the queue."""
+    if outcome is Outcome.NONE:
+        raise InputInvalid("Report accepted or rejected.", field="outcome")
+    lease.outcome, lease.outcome_detail, lease.reported_at = outcome, detail[:200], now
+    lease.save(update_fields=["outcome", "outcome_detail", "reported_at"])
+    audit.record(
+        "lease.reported",
+        actor=actor,
+        subject=_lease_subject(lease),
+        repository=lease.repository_url,
+        data={"lease": str(lease.pk), "outcome": outcome.value},
+    )
+    return lease
+
+
+def _lease_subject(lease: Lease) -> Subject:
+    credential = lease.credential
+    return Subject(
+        kind="credential",
+        id=str(credential.pk),
+        name=str(credential),
+        owner_id=str(credential.owner_id),
+        owner_name=credential.owner.get_username(),
+        host=credential.host.slug,
+    )
+
+
+def reopen(
+    *,
+    client: ServiceClient,
+    lease_id: UUID,
+    address: str,
+    request_id: str = "",
+    now: Callable[[], datetime] = timezone.now,
+) -> LentCredential:
+    """Answer a repeated request (same ``Idempotency-Key``) with the lease it made.
+
+    The opening is recorded like the first one. Raises Conflict where the lease has ended or its
+    credential was changed since.
+    """
+    lease = get(client=client, lease_id=lease_id)
+    credential = lease.credential
+    if not lease.is_active(now()) or not credential.is_lendable or credential.access_envelope is None:
+        raise Conflict("The lease of this Idempotency-Key has ended. Use a new key.")
+    actor = clients.actor_of(client, request_id=request_id, address=address)
+    token = vault.open_credential(
+        credential,
+        record=lambda: audit.record_durably(
+            "lease.repeated",
+            actor=actor,
+            subject=_lease_subject(lease),
+            repository=lease.repository_url,
+            purpose=lease.purpose,
+            reference=lease.reference,
+            data={"lease": str(lease.pk)},
+        ),
+    )
+    chosen = candidate_of(credential)
+    login = registry.get(credential.host.provider).git_login(
+        Login(token=token, kind=Kind(credential.kind), email=credential.email, username=credential.username)
+    )
+    return LentCredential(
+        lease_id=lease.pk,
+        username=login.username,
+        password=login.password,
+        candidate=chosen,
+        repository_url=lease.repository_url,
+        chosen_because=lease.chosen_because,
+        judged=(),
+        lease_expires_at=lease.expires_at,
+    )
+
+
+def candidate_of(credential: Credential) -> Candidate:
+    """A stored credential as the choice sees it."""
+    host = credential.host
+    return Candidate(
+        id=credential.pk,
+        owner_id=credential.owner_id,
+        host_slug=host.slug,
+        host_name=host.name,
+        host_binding=host.binding_key,
+        provider=host.provider,
+        web_url=host.web_url,
+        api_url=host.api_url,
+        kind=credential.kind,
+        label=credential.label,
+        status=credential.status,
+        account_id=credential.account_id,
+        account_name=credential.account_name,
+        email=credential.email,
+        username=credential.username,
+        expires_at=credential.expires_at,
+        last_verified_at=credential.last_verified_at,
+        created_at=credential.created_at,
+        generation=credential.generation,
+        access_envelope=credential.access_envelope,
+        organization="",
+    )

@@ -1,0 +1,250 @@
+"""The SQL of the lend path: one SELECT that reads, one statement that makes lease and event durable.
+
+Written by hand because the ORM would need six statements for it and most of a millisecond each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import connection, models, transaction
+
+from credentials.models import AuditEvent, Lease, ServiceClient, Status
+from credentials.models.credential import LENDABLE
+from credentials.services import audit
+from credentials.services.choice import Candidate
+
+Row = Mapping[str, Any]
+
+_COLUMNS = """
+    client.id AS client_id, client.name AS client_name, client.public_id, client.key_hash,
+    client.scopes, client.hosts, client.allowed_networks, client.expires_at AS client_expires_at,
+    client.revoked_at, owner.{pk} AS owner_id, host.id AS host_id, host.slug, host.name AS host_name,
+    host.provider, host.web_url, host.api_url, credential.id AS credential_id, credential.kind,
+    credential.label, credential.status, credential.account_id, credential.account_name,
+    credential.email, credential.username, credential.expires_at, credential.last_verified_at,
+    credential.created_at, credential.generation, credential.access_envelope, access.key AS organization
+"""
+_CLIENT_AND_OWNER = """
+    FROM credentials_serviceclient AS client
+    LEFT JOIN {users} AS owner ON owner.{username} = %s AND owner.is_active
+"""
+_BY_HOST = """
+    LEFT JOIN credentials_host AS host ON host.{column} = %s AND host.is_enabled
+    LEFT JOIN credentials_credential AS credential
+        ON credential.owner_id = owner.{pk} AND credential.host_id = host.id
+        AND credential.status <> 'disconnected'
+"""
+_BY_CREDENTIAL = """
+    LEFT JOIN credentials_credential AS credential
+        ON credential.owner_id = owner.{pk} AND credential.id = %s AND credential.status <> 'disconnected'
+    LEFT JOIN credentials_host AS host ON host.id = credential.host_id AND host.is_enabled
+"""
+_ORGANIZATIONS = """
+    LEFT JOIN credentials_organizationaccess AS access
+        ON access.credential_id = credential.id AND access.state = 'accessible' AND access.key IN ({marks})
+"""
+_NO_ORGANIZATIONS = " LEFT JOIN (SELECT NULL AS key) AS access ON FALSE "
+_WHERE = " WHERE client.public_id = %s "
+
+# Deeper groups than this do not exist at any provider; the statement keeps one shape for all of them.
+_PREFIXES = 20
+
+
+@cache
+def _statement(by: str, *, with_path: bool) -> str:
+    user = get_user_model()
+    names = {
+        "users": user._meta.db_table,
+        "pk": user._meta.pk.column,
+        "username": user._meta.get_field(user.USERNAME_FIELD).column,
+        "marks": ", ".join(["%s"] * _PREFIXES),
+        "column": {"origin": "web_origin", "host": "slug"}.get(by, ""),
+    }
+    source = _BY_CREDENTIAL if by == "credential" else _BY_HOST
+    organizations = _ORGANIZATIONS if with_path else _NO_ORGANIZATIONS
+    return (f"SELECT {_COLUMNS}{_CLIENT_AND_OWNER}{source}{organizations}{_WHERE}").format(**names)
+
+
+def select(
+    *,
+    public_id: str,
+    user: str,
+    origin: str,
+    prefixes: Sequence[str],
+    host: str,
+    credential: UUID | None,
+) -> list[Row]:
+    """Client, owner, host and candidates of one request, a row per candidate and organization.
+
+    Empty where no client has this ``public_id``.
+    """
+    by, value = ("origin", origin) if origin else ("host", host)
+    if credential is not None:
+        by, value = "credential", credential if connection.features.has_native_uuid_field else credential.hex
+    parameters: list[Any] = [user, value]
+    if prefixes:
+        kept = list(prefixes[:_PREFIXES])
+        parameters += kept + [kept[-1]] * (_PREFIXES - len(kept))
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(by, with_path=bool(prefixes)), [*parameters, public_id])
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def client_of(row: Row) -> ServiceClient:
+    """The service client of a row, as an unsaved instance."""
+    return ServiceClient(
+        id=_uuid(row["client_id"]),
+        name=row["client_name"],
+        public_id=row["public_id"],
+        key_hash=bytes(row["key_hash"]),
+        scopes=_json(row["scopes"]),
+        hosts=_json(row["hosts"]),
+        allowed_networks=_json(row["allowed_networks"]),
+        expires_at=_time(row["client_expires_at"]),
+        revoked_at=_time(row["revoked_at"]),
+    )
+
+
+def owner_of(row: Row) -> object:
+    """The user's primary key, None where nobody active has this name."""
+    return row["owner_id"]
+
+
+def host_known(rows: Sequence[Row]) -> bool:
+    """Whether an enabled host answers to the request's address."""
+    return any(row["host_id"] is not None for row in rows)
+
+
+def candidates_of(rows: Sequence[Row]) -> list[Candidate]:
+    """One candidate per credential, with the longest accessible organization of its rows."""
+    best: dict[object, Row] = {}
+    for row in rows:
+        # Without its host (disabled meanwhile) a credential is no candidate.
+        if row["credential_id"] is None or row["host_id"] is None:
+            continue
+        known = best.get(row["credential_id"])
+        if known is None or len(row["organization"] or "") > len(known["organization"] or ""):
+            best[row["credential_id"]] = row
+    return [_candidate(row) for row in best.values()]
+
+
+def _candidate(row: Row) -> Candidate:
+    envelope = row["access_envelope"]
+    return Candidate(
+        id=_uuid(row["credential_id"]),
+        owner_id=row["owner_id"],
+        host_slug=row["slug"],
+        host_name=row["host_name"],
+        host_binding="|".join((row["provider"], row["web_url"], row["api_url"])),
+        provider=row["provider"],
+        web_url=row["web_url"],
+        api_url=row["api_url"],
+        kind=row["kind"],
+        label=row["label"],
+        status=row["status"],
+        account_id=row["account_id"],
+        account_name=row["account_name"],
+        email=row["email"],
+        username=row["username"],
+        expires_at=_time(row["expires_at"]),
+        last_verified_at=_time(row["last_verified_at"]),
+        created_at=_time(row["created_at"]) or datetime.min,
+        generation=row["generation"],
+        access_envelope=None if envelope is None else bytes(envelope),
+        organization=row["organization"] or "",
+    )
+
+
+def _uuid(value: object) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str | bytes) else value
+
+
+def _time(value: Any) -> datetime | None:
+    """SQLite hands times out as text; Django's own converter reads them, in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if value is not None and value.tzinfo is None:
+        return connection_time(value)
+    return value  # type: ignore[no-any-return]  # None or an aware datetime
+
+
+def connection_time(value: datetime) -> datetime:
+    """A naive time of this connection, aware."""
+    return value.replace(tzinfo=connection.timezone)
+
+
+@cache
+def _lease_fields() -> tuple[models.Field[Any, Any], ...]:
+    return tuple(Lease._meta.concrete_fields)
+
+
+def insert(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
+    """Commit lease and event together; False, and nothing written, where the credential is no longer
+    lendable in the generation that was read.
+
+    Raises RuntimeError inside another transaction: it could roll back after the secret left.
+    """
+    if connection.in_atomic_block and not connection.atomic_blocks[-1]._from_testcase:
+        raise RuntimeError("A credential cannot be lent inside another transaction.")
+    if connection.vendor == "postgresql":
+        return _insert_at_once(lease, event, generation=generation)
+    with transaction.atomic():
+        return _insert_one_by_one(lease, event, generation=generation)
+
+
+_STILL_LENDABLE = (
+    "SELECT 1 FROM credentials_credential WHERE id = %s AND generation = %s "
+    f"AND status IN ({', '.join(['%s'] * len(LENDABLE))})"
+)
+
+
+def _still_lendable(lease: Lease, generation: int) -> list[Any]:
+    field = Lease._meta.get_field("credential")
+    key = field.get_db_prep_save(lease.credential_id, connection)
+    return [key, generation, *(Status(status).value for status in LENDABLE)]
+
+
+def _lease_sql(source: str) -> str:
+    fields = _lease_fields()
+    columns = ", ".join(field.column for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    return f"INSERT INTO credentials_lease ({columns}) SELECT {marks} {source}"  # noqa: S608  # own names
+
+
+def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
+    statement, values = audit.insert_statement(event)
+    head = "RETURNING seq, link)"
+    guarded = statement.replace(
+        head, f"WHERE EXISTS ({_STILL_LENDABLE}) {head}, lease AS ({_lease_sql('FROM head')})", 1
+    )
+    lease_values = audit.row_values(_lease_fields(), lease)
+    mac, *event_values = values
+    with connection.cursor() as cursor:
+        cursor.execute(
+            guarded, [mac, *_still_lendable(lease, generation), *lease_values, *event_values]
+        )
+        return bool(cursor.rowcount)
+
+
+def _insert_one_by_one(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _lease_sql(f"WHERE EXISTS ({_STILL_LENDABLE})"),
+            [*audit.row_values(_lease_fields(), lease), *_still_lendable(lease, generation)],
+        )
+        if not cursor.rowcount:
+            return False
+    audit.append(event)
+    return True

@@ -1,0 +1,203 @@
+"""The key ring of this process, the purpose keys, and the only door to a stored secret.
+
+A secret is opened only by :func:`open_credential` and :func:`open_client_secret`, and only after the
+audit event that says why is durable. The lend path makes its event itself and then calls
+:func:`unseal_after_audit`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from credentials.conf import conf
+from credentials.crypto import purpose as purposes
+from credentials.crypto.envelope import Binding, key_id_of, rewrap, seal, unseal
+from credentials.crypto.keyring import KeyRing
+from credentials.crypto.secret import Secret
+from credentials.crypto.sources import FileSource, create_key_file, source_from
+from credentials.errors import ConfigurationError, CryptoError, KeyUnavailable
+from credentials.models import Credential, Host, PurposeKey, RingKey
+from credentials.models.credential import EnvelopeName
+
+# 2^31 wraps under one key keep the chance of a repeated random nonce below 2^-34.
+WRAP_LIMIT = 2**31
+
+AUDIT = "audit"
+FINGERPRINT = "fingerprint"
+API_KEY_PEPPER = "api-key-pepper"
+
+
+@dataclass(slots=True)
+class _Loaded:
+    ring: KeyRing | None = None
+    purpose_keys: dict[str, Secret] | None = None
+
+
+_loaded = _Loaded()
+_lock = threading.Lock()
+
+
+def ring() -> KeyRing:
+    """The key ring, loaded once per process.
+
+    Raises KeyUnavailable (with what to do) where the source is missing or wrong: rows stay untouched.
+    """
+    if _loaded.ring is None:
+        with _lock:
+            if _loaded.ring is None:
+                _loaded.ring = _load_ring()
+    return _loaded.ring
+
+
+def forget() -> None:
+    """Drop what this process holds, so that the next use reads the key source again."""
+    with _lock:
+        _loaded.ring = None
+        _loaded.purpose_keys = None
+
+
+def _load_ring() -> KeyRing:
+    text = conf.key_source
+    source = source_from(text, os.environ)
+    if isinstance(source, FileSource) and not Path(source.path).exists():
+        return _first_run_ring(Path(source.path))
+    return source.load()
+
+
+def _first_run_ring(path: Path) -> KeyRing:
+    """Create the embedded key file, unless a key was ever used: a lost key is never papered over."""
+    if RingKey.objects.exists() or PurposeKey.objects.exists():
+        raise KeyUnavailable(
+            f"The key file {path.name} is gone, but this database holds secrets wrapped by its key. "
+            "Restore the file from your backup; nothing was changed."
+        )
+    if path.parent != conf.data_dir:
+        raise KeyUnavailable(
+            f"There is no key file {path.name}. Make one with: python manage.py generate_key --file PATH"
+        )
+    return create_key_file(path)
+
+
+def _count_wrap(key_ring: KeyRing) -> None:
+    """Book one use of the primary key's nonce budget, inside the caller's transaction."""
+    key = key_ring.primary
+    counted = RingKey.objects.filter(key_id=key.id, wraps__lt=WRAP_LIMIT).update(wraps=F("wraps") + 1)
+    if counted:
+        return
+    _, created = RingKey.objects.get_or_create(
+        key_id=key.id, defaults={"check_value": key.kcv, "wraps": 1}
+    )
+    if not created:
+        raise ConfigurationError(
+            f"Key {key.id} has wrapped {WRAP_LIMIT} secrets. Add a new first key: python manage.py generate_key"
+        )
+
+
+def seal_secret(secret: Secret, binding: Binding) -> bytes:
+    """Seal ``secret`` under the primary key, inside the caller's transaction."""
+    key_ring = ring()
+    _count_wrap(key_ring)
+    return seal(key_ring, secret, binding)
+
+
+def rewrap_envelope(blob: bytes, binding: Binding) -> bytes:
+    """The same envelope under the primary key; the secret itself is not opened."""
+    key_ring = ring()
+    _count_wrap(key_ring)
+    return rewrap(key_ring, bytes(blob), binding)
+
+
+def primary_key_id() -> str:
+    """The id of the key that seals now."""
+    return ring().primary.id
+
+
+def purpose_key(purpose: str) -> bytes:
+    """The raw purpose key, made and wrapped at its first use, then held by this process."""
+    held = _loaded.purpose_keys
+    if held is None or purpose not in held:
+        key = _read_or_make_purpose_key(purpose)
+        with _lock:
+            _loaded.purpose_keys = {**(_loaded.purpose_keys or {}), purpose: key}
+        return key.reveal_bytes()
+    return held[purpose].reveal_bytes()
+
+
+def _read_or_make_purpose_key(purpose: str) -> Secret:
+    row = PurposeKey.objects.filter(purpose=purpose).first()
+    if row is None:
+        row = _make_purpose_key(purpose)
+    return unseal(ring(), bytes(row.envelope), row.binding)
+
+
+def _make_purpose_key(purpose: str) -> PurposeKey:
+    row = PurposeKey(purpose=purpose, key_id=primary_key_id())
+    try:
+        with transaction.atomic():
+            row.envelope = seal_secret(purposes.new_purpose_key(), row.binding)
+            row.save(force_insert=True)
+    except IntegrityError:
+        # Another process was first; its key is the one.
+        return PurposeKey.objects.get(purpose=purpose)
+    return row
+
+
+def fingerprint(secret: Secret) -> bytes:
+    """A keyed digest by which equal tokens are found without opening any."""
+    return purposes.fingerprint(purpose_key(FINGERPRINT), secret)
+
+
+def unseal_after_audit(blob: bytes, binding: Binding) -> Secret:
+    """Open an envelope whose audit event is already durable. Only ``services`` may call this."""
+    return unseal(ring(), blob, binding)
+
+
+def open_credential(
+    credential: Credential, *, field: EnvelopeName = "access", record: Callable[[], object]
+) -> Secret:
+    """Open one envelope of a credential, after ``record`` has made the audit event durable.
+
+    Raises AuditUnavailable where the event cannot be written, KeyUnavailable, EnvelopeInvalid.
+    """
+    blob = credential.access_envelope if field == "access" else credential.refresh_envelope
+    if blob is None:
+        raise CryptoError("This credential holds no secret any more.")
+    record()
+    return unseal_after_audit(bytes(blob), credential.binding(field))
+
+
+def open_client_secret(host: Host) -> Secret:
+    """The OAuth client secret of a host, for a call to that host's token endpoint."""
+    if host.client_secret_envelope is None:
+        raise ConfigurationError(f"{host} has no OAuth client secret; set one with add_host.")
+    binding = host.client_secret_binding(host.client_secret_generation)
+    return unseal_after_audit(bytes(host.client_secret_envelope), binding)
+
+
+def is_unlocked() -> bool:
+    """Whether the ring can be loaded; never raises."""
+    try:
+        ring()
+    except (CryptoError, ConfigurationError):
+        return False
+    return True
+
+
+def envelope_key_id(blob: bytes) -> str:
+    """The id of the key that wraps ``blob``."""
+    return key_id_of(bytes(blob))
+
+
+
+def envelope_mac(credential: Credential) -> str:
+    """A keyed digest of what the row stores now, for the trail: an old blob put back is found by it."""
+    key = purpose_key(AUDIT)
+    access, refresh = credential.access_envelope or b"", credential.refresh_envelope or b""
+    return purposes.mac(key, b"forgekey/envelope/v1", bytes(access), bytes(refresh)).hex()

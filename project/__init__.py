@@ -1,0 +1,1 @@
+"""The deployment: settings, URLs and servers. The product itself is :mod:`credentials`."""

@@ -1,0 +1,13 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+from credentials.crypto.process import harden_process
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+harden_process()
+application = get_asgi_application()

@@ -1,0 +1,71 @@
+"""Builds rows for tests, through the services wherever there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from credentials.crypto.secret import Secret
+from credentials.models import Credential, Host, Scope, ServiceClient, Status
+from credentials.providers.tokens import Kind
+from credentials.services import audit, clients, hosts, vault
+from credentials.services.audit import Actor
+from credentials.services.verify import subject_of
+
+SYSTEM = Actor.system("tests")
+
+
+def user(name: str, **fields: Any) -> User:
+    """A person; the password is ``<name>-demo``."""
+    return User.objects.create_user(name, f"{name}@example.org", f"{name}-demo", **fields)
+
+
+def host(slug: str = "github", **fields: Any) -> Host:
+    """A host; by default a GitHub at an address that does not answer."""
+    values: dict[str, Any] = {
+        "provider": slug,
+        "web_url": f"http://127.0.0.1:9/{slug}" if slug != "github" else "http://127.0.0.1:9",
+        "api_url": "http://127.0.0.1:9/api/v3",
+        "name": slug.title(),
+        "allow_private_network": True,
+    }
+    return hosts.add_host(actor=SYSTEM, slug=slug, **{**values, **fields})
+
+
+def credential(
+    owner: User,
+    at: Host,
+    *,
+    token: str = "ghp_" + "a" * 36,
+    kind: Kind = Kind.PERSONAL_TOKEN,
+    status: Status = Status.VALID,
+    expires_at: datetime | None = None,
+    **fields: Any,
+) -> Credential:
+    """A stored credential, sealed and recorded as the connect service does it, without asking anyone."""
+    made = Credential(
+        owner=owner, host=at, kind=kind.value, status=status, expires_at=expires_at, generation=1, **fields
+    )
+    made.key_id = vault.primary_key_id()
+    made.access_envelope = vault.seal_secret(Secret(token), made.binding("access"))
+    made.fingerprint = vault.fingerprint(Secret(token))
+    made.last_verified_at = timezone.now()
+    made.save(force_insert=True)
+    audit.record(
+        "credential.connected",
+        actor=SYSTEM,
+        subject=subject_of(made),
+        data={"envelope_mac": vault.envelope_mac(made)},
+    )
+    return made
+
+
+def client(
+    name: str = "backend", *, scopes: Sequence[str] = tuple(Scope.values), **limits: Any
+) -> tuple[ServiceClient, Secret]:
+    """A service client and its key."""
+    return clients.create(actor=SYSTEM, name=name, scopes=scopes, **limits)
