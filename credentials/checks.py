@@ -43,6 +43,19 @@ def sessions_stay_on_the_server(**_: Any) -> list[CheckMessage]:
     return []
 
 
+def sign_in_tokens_are_not_stored(**_: Any) -> list[CheckMessage]:
+    """allauth would keep tokens of people's sign-ins in clear."""
+    if getattr(settings, "SOCIALACCOUNT_STORE_TOKENS", False):
+        return [
+            Error(
+                "SOCIALACCOUNT_STORE_TOKENS must be off.",
+                hint="Remove the setting; Forgekey keeps import credentials in its own envelope.",
+                id="credentials.E004",
+            )
+        ]
+    return []
+
+
 def key_source_is_not_the_environment(**_: Any) -> list[CheckMessage]:
     """The environment is inherited by children and seen by whoever may inspect the process."""
     if str(getattr(settings, "CREDENTIALS_KEY_SOURCE", "")).startswith("env:"):
@@ -61,4 +74,5 @@ def register_all() -> None:
     register(settings_are_well_formed, Tags.security)
     register(key_ring_is_not_a_setting, Tags.security)
     register(sessions_stay_on_the_server, Tags.security)
+    register(sign_in_tokens_are_not_stored, Tags.security)
     register(key_source_is_not_the_environment, Tags.security, deploy=True)

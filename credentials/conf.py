@@ -48,6 +48,11 @@ class Configuration:
         return value
 
     @property
+    def signup_open(self) -> bool:
+        """Whether strangers may make themselves an account here; off, because products know their users."""
+        return bool(self._get("SIGNUP_OPEN", False))
+
+    @property
     def lease_duration(self) -> timedelta:
         """How long a lease lasts: long enough to clone, short enough that a forgotten one ends."""
         return self._seconds("LEASE_SECONDS", 3600, low=60, high=86_400)

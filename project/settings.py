@@ -229,6 +229,7 @@ CREDENTIALS_DATA_DIR = DATA_DIR
 for _name in (
     "LEASE_SECONDS",
     "PENDING_SECONDS",
+    "EXPIRING_SECONDS",
     "CONNECT_TIMEOUT_SECONDS",
     "READ_TIMEOUT_SECONDS",
     "SEAL_SECONDS",
@@ -237,4 +238,5 @@ for _name in (
     _value = env.int(f"CREDENTIALS_{_name}", default=None)
     if _value is not None:
         globals()[f"CREDENTIALS_{_name}"] = _value
+CREDENTIALS_SIGNUP_OPEN = env.bool("CREDENTIALS_SIGNUP_OPEN", default=False)
 CREDENTIALS_PRODUCT_NAME = env.str("CREDENTIALS_PRODUCT_NAME", default="Forgekey")

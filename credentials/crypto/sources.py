@@ -179,6 +179,7 @@ def source_from(text: str, environ: MutableMapping[str, str], *, allow_mode_0444
     somebody may have put the key itself there.
     """
     kind, _, place = text.partition(":")
+    problem = _FORMS
     if kind == "env" and place:
         return EnvSource(place, environ)
     if kind == "file" and os.path.isabs(place):
@@ -186,9 +187,12 @@ def source_from(text: str, environ: MutableMapping[str, str], *, allow_mode_0444
     if kind == "credential" and place:
         return _credential_source(place, environ)
     if kind == "command" and os.path.isabs(place):
-        return CommandSource(_split(place))
-    del text, place
-    raise ConfigurationError(_FORMS)
+        argv = _split(place)
+        if argv:
+            return CommandSource(argv)
+        problem = "The key command has a quotation mark that is never closed."
+    del text, kind, place
+    raise ConfigurationError(problem)
 
 
 def create_key_file(path: Path) -> KeyRing:
@@ -247,12 +251,11 @@ def _credential_source(name: str, environ: Mapping[str, str]) -> FileSource:
 
 
 def _split(command: str) -> tuple[str, ...]:
+    """The words of ``command`` as a shell would read them; none where a quotation is not closed."""
     try:
         return tuple(shlex.split(command))
     except ValueError:
-        pass
-    del command
-    raise ConfigurationError("The key command has a quotation mark that is never closed.")
+        return ()
 
 
 def _ring_in(content: Secret, where: str) -> KeyRing:
@@ -283,7 +286,7 @@ def _read(descriptor: int) -> Secret:
 
 
 def _outcome_of(process: subprocess.Popen[bytes], deadline: float) -> tuple[Secret, str]:
-    assert process.stdout is not None  # noqa: S101 - tells mypy what PIPE implies
+    assert process.stdout is not None
     content, at_end = _read_until(process.stdout, deadline)
     if not at_end:
         return content, "wrote more than 64 KiB or did not end in time"

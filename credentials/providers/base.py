@@ -11,18 +11,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Final
+from http import HTTPStatus
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from credentials.crypto.secret import Secret
-from credentials.errors import AccessRefused, ProviderAnswerUnexpected, ProviderError, ProviderUnreachable
+from credentials.errors import (
+    AccessRefused,
+    ProviderAnswerUnexpected,
+    ProviderError,
+    ProviderUnreachable,
+    TokenRejected,
+)
+from credentials.providers.authorization import Auth
 from credentials.providers.grants import OAuthGrant, read_grant
-from credentials.providers.http import Answer, Auth, Door
+from credentials.providers.http import Answer, Door
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
 
-MAXIMUM_PROBES: Final = 30
-"""Organizations asked one by one for one credential; the others stay unknown until asked for."""
+_BODILESS = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +78,7 @@ class OrganizationState(StrEnum):
     DENIED = "denied"
     SSO_REQUIRED = "sso_required"
     POLICY_BLOCKED = "policy_blocked"
-    TOKEN_PENDING = "token_pending"
+    TOKEN_PENDING = "token_pending"  # noqa: S105  # a state, not a password
     IP_BLOCKED = "ip_blocked"
     NO_MEMBERSHIP = "no_membership"
     UNKNOWN = "unknown"
@@ -218,8 +225,9 @@ class Provider(ABC):
     def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
         """The organizations this token can see, or None where its scopes do not let anyone ask."""
 
+    @classmethod
     @abstractmethod
-    def git_login(self, login: Login) -> GitLogin:
+    def git_login(cls, login: Login) -> GitLogin:
         """The user name and password pair that Git sends for this kind of token."""
 
     @abstractmethod
@@ -281,15 +289,26 @@ def common_problem(answer: Answer) -> ProviderError | None:
     where JSON was due comes from a proxy, a sign-in wall or an error handler and says nothing about the
     token, whatever its status is.
     """
-    if 300 <= answer.status < 400:
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         return ProviderAnswerUnexpected(
             "the host redirects elsewhere", status=answer.status, evidence=answer.evidence
         )
-    if answer.json is None and answer.status not in {202, 204, 205}:
+    if answer.json is None and answer.status not in _BODILESS:
         return ProviderUnreachable(
             "the host did not answer with JSON", status=answer.status, evidence=f"{answer.evidence}: no JSON"
         )
     return None
+
+
+def by_status(answer: Answer) -> ProviderError | None:
+    """The last word, once no wording or header has explained the answer."""
+    if answer.ok:
+        return None
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return TokenRejected("the token is not accepted", status=answer.status, evidence=answer.evidence)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return not_found(answer)
+    return unexplained(answer)
 
 
 def not_found(answer: Answer) -> AccessRefused:
@@ -305,21 +324,3 @@ def not_found(answer: Answer) -> AccessRefused:
 def unexplained(answer: Answer) -> ProviderAnswerUnexpected:
     """An answer that fits no rule."""
     return ProviderAnswerUnexpected("the answer fits no rule", status=answer.status, evidence=answer.evidence)
-
-
-_STATES: Mapping[str, OrganizationState] = {
-    VerdictCode.ORGANIZATION_NOT_APPROVED: OrganizationState.NOT_APPROVED,
-    VerdictCode.ORGANIZATION_REQUESTED: OrganizationState.REQUESTED,
-    VerdictCode.ORGANIZATION_DENIED: OrganizationState.DENIED,
-    VerdictCode.SSO_REQUIRED: OrganizationState.SSO_REQUIRED,
-    VerdictCode.ORGANIZATION_POLICY: OrganizationState.POLICY_BLOCKED,
-    VerdictCode.TOKEN_PENDING: OrganizationState.TOKEN_PENDING,
-    VerdictCode.IP_BLOCKED: OrganizationState.IP_BLOCKED,
-}
-
-
-def organization_state(problem: ProviderError) -> OrganizationState:
-    """What a refused probe says about an organization; everything that is no refusal stays unknown."""
-    if isinstance(problem, AccessRefused):
-        return _STATES.get(problem.verdict_code, OrganizationState.UNKNOWN)
-    return OrganizationState.UNKNOWN

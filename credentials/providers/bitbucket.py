@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import ClassVar, Final
 
 from django.utils.translation import gettext_lazy as _
@@ -15,8 +16,8 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
+from credentials.providers.authorization import Auth, Basic, Bearer
 from credentials.providers.base import (
-    MAXIMUM_PROBES,
     GitLogin,
     Identity,
     Login,
@@ -29,12 +30,12 @@ from credentials.providers.base import (
     ScopeNeed,
     TokenGuide,
     Verification,
+    by_status,
     common_problem,
-    not_found,
-    organization_state,
     unexplained,
 )
-from credentials.providers.http import Answer, Auth, Basic, Bearer, path_segment
+from credentials.providers.http import Answer, path_segment
+from credentials.providers.probing import probe_each
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
@@ -86,18 +87,15 @@ class Bitbucket(Provider):
 
     def translate(self, answer: Answer) -> ProviderError | None:
         """Missing scope, the token itself, then whatever else is refused."""
-        if answer.status == 401 and "bitbucket" in answer.headers.get("WWW-Authenticate", "").lower():
+        if (
+            answer.status == HTTPStatus.UNAUTHORIZED
+            and "bitbucket" in answer.headers.get("WWW-Authenticate", "").lower()
+        ):
             # Bitbucket's own challenge may come without a JSON body.
             return TokenRejected("token or e-mail address is wrong", status=401, evidence=answer.evidence)
         if (problem := common_problem(answer)) is not None:
             return problem
-        if answer.status == 401:
-            return TokenRejected("token or e-mail address is wrong", status=401, evidence=answer.evidence)
-        if answer.status == 403:
-            return self._refusal(answer)
-        if answer.status == 404:
-            return not_found(answer)
-        return None if answer.status < 300 else unexplained(answer)
+        return self._refusal(answer) if answer.status == HTTPStatus.FORBIDDEN else by_status(answer)
 
     @staticmethod
     def _refusal(answer: Answer) -> ProviderError:
@@ -139,7 +137,7 @@ class Bitbucket(Provider):
         shown = scopes(answer.headers.get("X-OAuth-Scopes"))
         if isinstance(problem, ScopeMissing):
             return self._proved(login, answer, None, problem.granted if shown is None else shown)
-        if isinstance(problem, AccessRefused) and problem.status == 403 and self._credential_known(answer):
+        if self._refused_by_kind(answer):
             return self._proved(login, answer, None, shown)
         if problem is not None:
             raise problem
@@ -156,8 +154,10 @@ class Bitbucket(Provider):
         return self._proved(login, answer, Identity(account_id=account, account_name=name), shown)
 
     @staticmethod
-    def _credential_known(answer: Answer) -> bool:
-        return "X-Credential-Type" in answer.headers or "X-OAuth-Scopes" in answer.headers
+    def _refused_by_kind(answer: Answer) -> bool:
+        """True for the refusal that access tokens get: it names no scope, but knows the credential."""
+        known = "X-Credential-Type" in answer.headers or "X-OAuth-Scopes" in answer.headers
+        return known and answer.status == HTTPStatus.FORBIDDEN and answer.json is not None
 
     @staticmethod
     def _proved(
@@ -182,17 +182,14 @@ class Bitbucket(Provider):
             workspaces = self._workspaces(login)
         except (ScopeMissing, AccessRefused):
             return None
-        facts: list[OrganizationFact] = []
-        stopped = ""
-        for number, slug in enumerate(workspaces):
-            if number >= MAXIMUM_PROBES:
-                stopped = stopped or "not asked yet"
-            if stopped:
-                facts.append(self._fact(slug, OrganizationState.UNKNOWN, stopped))
-                continue
-            fact, stopped = self._probe(login, slug)
-            facts.append(fact)
-        return tuple(facts)
+        # https://developer.atlassian.com/cloud/bitbucket/rest/api-group-repositories/
+        return probe_each(
+            workspaces,
+            ask=lambda slug: self.ask(
+                "GET", f"/repositories/{path_segment(slug)}", login=login, params={"pagelen": 1}
+            ),
+            fact=self._fact,
+        )
 
     def _workspaces(self, login: Login) -> tuple[str, ...]:
         slugs: list[str] = []
@@ -209,29 +206,12 @@ class Bitbucket(Provider):
                 break
         return tuple(dict.fromkeys(slug for slug in slugs if slug.strip(".")))
 
-    def _probe(self, login: Login, slug: str) -> tuple[OrganizationFact, str]:
-        """https://developer.atlassian.com/cloud/bitbucket/rest/api-group-repositories/"""
-        try:
-            answer = self.ask(
-                "GET", f"/repositories/{path_segment(slug)}", login=login, params={"pagelen": 1}
-            )
-        except TokenRejected:
-            raise
-        except ProviderError as problem:
-            fact = self._fact(slug, organization_state(problem), problem.evidence)
-            return fact, problem.evidence if problem.retryable and problem.code != "unknown" else ""
-        return self._fact(slug, OrganizationState.ACCESSIBLE, answer.evidence), ""
+    def _fact(self, key: str, state: OrganizationState, evidence: str, url: str = "") -> OrganizationFact:
+        page = url or f"{self.host.web_url}/{path_segment(key)}/"
+        return OrganizationFact(key=key, name=key, state=state, evidence=evidence, url=page)
 
-    def _fact(self, slug: str, state: OrganizationState, evidence: str) -> OrganizationFact:
-        return OrganizationFact(
-            key=slug,
-            name=slug,
-            state=state,
-            evidence=evidence,
-            url=f"{self.host.web_url}/{path_segment(slug)}/",
-        )
-
-    def git_login(self, login: Login) -> GitLogin:
+    @classmethod
+    def git_login(cls, login: Login) -> GitLogin:
         """The user name tells Bitbucket what kind of token follows; the e-mail address would be refused.
 
         https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/ and …/using-access-tokens/
@@ -241,7 +221,7 @@ class Bitbucket(Provider):
         return GitLogin(username="x-token-auth", password=login.token)
 
     def guide(self) -> TokenGuide:
-        """https://support.atlassian.com/bitbucket-cloud/docs/create-an-api-token/ (no prefilled link exists)"""
+        """https://support.atlassian.com/bitbucket-cloud/docs/create-an-api-token/ (has no prefilled link)"""
         return TokenGuide(
             create_url=_API_TOKENS,
             manage_url=_API_TOKENS,

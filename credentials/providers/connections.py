@@ -157,7 +157,7 @@ class GuardedAdapter(HTTPAdapter):
     """Makes a requests session open guarded connections only, and never through a proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in the stubs
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTLSPool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
 from credentials.crypto.secret import Secret
 from credentials.errors import (
-    AccessRefused,
     ProviderAnswerUnexpected,
     ProviderError,
     ScopeMissing,
     TokenRejected,
 )
+from credentials.providers.authorization import Auth, Bearer
 from credentials.providers.base import (
     GitLogin,
     Identity,
@@ -29,11 +30,11 @@ from credentials.providers.base import (
     ScopeNeed,
     TokenGuide,
     Verification,
+    by_status,
     common_problem,
-    not_found,
     unexplained,
 )
-from credentials.providers.http import Answer, Auth, Bearer
+from credentials.providers.http import Answer
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 
@@ -65,13 +66,7 @@ class Gitea(Provider):
         """Missing scope (known by its wording only), the token itself, then what an account may not do."""
         if (problem := common_problem(answer)) is not None:
             return problem
-        if answer.status == 403:
-            return self._refusal(answer)
-        if answer.status == 401:
-            return TokenRejected("the token is not accepted", status=401, evidence=answer.evidence)
-        if answer.status == 404:
-            return not_found(answer)
-        return None if answer.status < 300 else unexplained(answer)
+        return self._refusal(answer) if answer.status == HTTPStatus.FORBIDDEN else by_status(answer)
 
     @staticmethod
     def _refusal(answer: Answer) -> ProviderError:
@@ -164,7 +159,8 @@ class Gitea(Provider):
             url=self.own_url(f"{self.host.web_url}/{key}"),
         )
 
-    def git_login(self, login: Login) -> GitLogin:
+    @classmethod
+    def git_login(cls, login: Login) -> GitLogin:
         """Any user name, with the token as password.
 
         https://docs.gitea.com/development/api-usage#authentication

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import urlencode, urlsplit
 
@@ -19,8 +20,8 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
+from credentials.providers.authorization import Auth, Basic, Bearer
 from credentials.providers.base import (
-    MAXIMUM_PROBES,
     GitLogin,
     Identity,
     Login,
@@ -33,17 +34,25 @@ from credentials.providers.base import (
     ScopeNeed,
     TokenGuide,
     Verification,
+    by_status,
     common_problem,
-    not_found,
-    organization_state,
     unexplained,
 )
-from credentials.providers.http import Answer, Auth, Basic, Bearer, path_segment, retry_after
+from credentials.providers.http import Answer, path_segment, retry_after
+from credentials.providers.probing import probe_each
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+_NOT_OFFERED = frozenset(
+    {
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.GONE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
 _PER_PAGE = 100
 _PAGES = 10
 _READS_CODE = frozenset({"repo"})
@@ -71,7 +80,9 @@ def _message(answer: Answer) -> str:
 
 
 def _sso_url(answer: Answer) -> str | None:
-    """The address in ``X-GitHub-SSO: required; url=…``; None where single sign-on is not what is asked."""
+    """The address in ``X-GitHub-SSO: required; url=…`` of a refusal; None where it asks for nothing."""
+    if answer.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return None
     header = answer.headers.get("X-GitHub-SSO", "")
     if not header.lower().startswith("required"):
         return None
@@ -137,14 +148,17 @@ class GitHub(Provider):
         """Quota, single sign-on, organization restrictions, missing rights, the token itself, 404."""
         if (problem := common_problem(answer)) is not None:
             return problem
-        if answer.status == 403 and _quota_spent(answer):
+        if answer.status == HTTPStatus.FORBIDDEN and _quota_spent(answer):
             return ProviderRateLimited(
                 "the quota is spent",
                 status=403,
                 evidence=answer.evidence,
                 retry_after=retry_after(answer.headers, self.now()) or timedelta(minutes=1),
             )
-        if answer.status in {403, 404} and (url := _sso_url(answer)) is not None:
+        if (
+            answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+            and (url := _sso_url(answer)) is not None
+        ):
             return AccessRefused(
                 "the organization asks for single sign-on",
                 status=answer.status,
@@ -152,13 +166,9 @@ class GitHub(Provider):
                 verdict_code=VerdictCode.SSO_REQUIRED,
                 url=self.own_url(url),
             )
-        if answer.status == 403:
+        if answer.status == HTTPStatus.FORBIDDEN:
             return self._refusal(answer)
-        if answer.status == 401:
-            return TokenRejected("bad credentials", status=401, evidence=answer.evidence)
-        if answer.status == 404:
-            return not_found(answer)
-        return None if answer.status < 300 else unexplained(answer)
+        return by_status(answer)
 
     def _refusal(self, answer: Answer) -> ProviderError:
         message = _message(answer)
@@ -235,17 +245,12 @@ class GitHub(Provider):
             return None
         if not memberships and login.kind in {Kind.FINE_GRAINED_TOKEN, Kind.APP_TOKEN}:
             return None
-        facts: list[OrganizationFact] = []
-        stopped = ""
-        for number, key in enumerate(memberships):
-            if number >= MAXIMUM_PROBES:
-                stopped = stopped or "not asked yet"
-            if stopped:
-                facts.append(self._fact(key, OrganizationState.UNKNOWN, stopped))
-                continue
-            fact, stopped = self._probe(login, key)
-            facts.append(fact)
-        return tuple(facts)
+        # https://docs.github.com/rest/orgs/orgs#get-an-organization
+        return probe_each(
+            memberships,
+            ask=lambda key: self.ask("GET", f"/orgs/{path_segment(key)}", login=login, headers=_HEADERS),
+            fact=self._fact,
+        )
 
     def _memberships(self, login: Login) -> tuple[str, ...]:
         keys: list[str] = []
@@ -264,26 +269,12 @@ class GitHub(Provider):
                 break
         return tuple(dict.fromkeys(key for key in keys if re.fullmatch(r"[\w.-]+", key)))
 
-    def _probe(self, login: Login, key: str) -> tuple[OrganizationFact, str]:
-        """Ask one organization; the second value is why the others should not be asked any more.
-
-        https://docs.github.com/rest/orgs/orgs#get-an-organization
-        """
-        try:
-            answer = self.ask("GET", f"/orgs/{path_segment(key)}", login=login, headers=_HEADERS)
-        except TokenRejected:
-            raise
-        except ProviderError as problem:
-            url = problem.url if isinstance(problem, AccessRefused) else ""
-            fact = self._fact(key, organization_state(problem), problem.evidence, url)
-            return fact, problem.evidence if problem.retryable and problem.code != "unknown" else ""
-        return self._fact(key, OrganizationState.ACCESSIBLE, answer.evidence), ""
-
     @staticmethod
     def _fact(key: str, state: OrganizationState, evidence: str, url: str = "") -> OrganizationFact:
         return OrganizationFact(key=key, name=key, state=state, evidence=evidence, url=url)
 
-    def git_login(self, login: Login) -> GitLogin:
+    @classmethod
+    def git_login(cls, login: Login) -> GitLogin:
         """Any user name that is not empty.
 
         https://docs.github.com/authentication/keeping-your-account-and-data-secure/managing-your-personal-access-tokens
@@ -348,12 +339,12 @@ class GitHub(Provider):
             json={"access_token": token},
             headers=_HEADERS,
         )
-        if answer.status == 204:
+        if answer.status == HTTPStatus.NO_CONTENT:
             return RevocationResult(outcome=Revocation.REVOKED)
         # 404 stands for a token that is not valid any more, or that another app issued.
-        if answer.status == 404 and answer.json is not None:
+        if answer.status == HTTPStatus.NOT_FOUND and answer.json is not None:
             return self._ended_or_by_hand(token)
-        if answer.status == 401:  # our client registration, not the token
+        if answer.status == HTTPStatus.UNAUTHORIZED:  # our client registration, not the token
             raise unexplained(answer)
         raise self.translate(answer) or unexplained(answer)
 
@@ -375,9 +366,9 @@ class GitHub(Provider):
             json={"credentials": [login.token]},
             headers=_HEADERS,
         )
-        if answer.status in {404, 405, 410, 422}:
+        if answer.status in _NOT_OFFERED:
             return self._by_hand(page)
-        if answer.status >= 300:
+        if not answer.ok:
             raise self.translate(answer) or unexplained(answer)
         done = self._refused(login)
         return RevocationResult(outcome=Revocation.REVOKED if done else Revocation.PENDING)

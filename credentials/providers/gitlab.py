@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
+from credentials.providers.authorization import Auth, Bearer
 from credentials.providers.base import (
     GitLogin,
     Identity,
@@ -32,11 +34,12 @@ from credentials.providers.base import (
     ScopeNeed,
     TokenGuide,
     Verification,
+    by_status,
     common_problem,
     not_found,
     unexplained,
 )
-from credentials.providers.http import Answer, Auth, Bearer
+from credentials.providers.http import Answer
 from credentials.providers.reading import identifier, lifetime, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
@@ -66,8 +69,10 @@ def _sso_address(answer: Answer) -> str:
     return ""
 
 
-def _rejection(answer: Answer) -> TokenRejected:
+def _rejection(answer: Answer) -> ProviderError:
     """https://docs.gitlab.com/api/rest/troubleshooting/: revoked and expired are told apart by wording."""
+    if member(answer.json, "error") == "dpop_error":
+        return unexplained(answer)  # the token is fine, but its owner demands signed requests
     wording = _wording(answer)
     reason = "invalid"
     if "revoked" in wording:
@@ -106,10 +111,8 @@ class GitLab(Provider):
 
     def translate(self, answer: Answer) -> ProviderError | None:
         """Group single sign-on, missing scope, the token itself, then what a role does not allow."""
-        if (problem := common_problem(answer)) is not None:
-            return problem
-        if answer.status < 300:
-            return None
+        if answer.ok or common_problem(answer) is not None:
+            return common_problem(answer)
         if "cannot find valid sso session" in _wording(answer):
             return AccessRefused(
                 "the group asks for single sign-on",
@@ -118,20 +121,16 @@ class GitLab(Provider):
                 verdict_code=VerdictCode.SSO_REQUIRED,
                 url=self.own_url(_sso_address(answer)),
             )
-        if answer.status == 403 and member(answer.json, "error") == "insufficient_scope":
+        if answer.status == HTTPStatus.FORBIDDEN and member(answer.json, "error") == "insufficient_scope":
             return ScopeMissing(
                 "the token lacks a scope",
                 status=403,
                 evidence=f"{answer.evidence}: insufficient_scope",
                 required=scopes(member(answer.json, "scope")) or (),
             )
-        if answer.status == 401:
-            if member(answer.json, "error") == "dpop_error":
-                return unexplained(answer)  # the token is fine, its owner asks for signed requests
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             return _rejection(answer)
-        if answer.status in {403, 404}:
-            return not_found(answer)
-        return unexplained(answer)
+        return not_found(answer) if answer.status == HTTPStatus.FORBIDDEN else by_status(answer)
 
     def verify(self, login: Login) -> Verification:
         """Ask the token about itself, which every scope allows; then its owner's name, if a scope does."""
@@ -259,7 +258,8 @@ class GitLab(Provider):
             url=self.own_url(text(group, "web_url")),
         )
 
-    def git_login(self, login: Login) -> GitLogin:
+    @classmethod
+    def git_login(cls, login: Login) -> GitLogin:
         """``oauth2`` suits OAuth on every version; for the other tokens any name does.
 
         https://docs.gitlab.com/api/oauth2/#access-git-over-https-with-access-token
@@ -328,9 +328,12 @@ class GitLab(Provider):
             f"{self.host.web_url}/oauth/revoke",
             form={"client_id": self.host.client_id, "client_secret": client_secret, "token": login.token},
         )
-        if answer.status == 200:
+        if answer.status == HTTPStatus.OK:
             return RevocationResult(outcome=Revocation.REVOKED)
-        if answer.status in {401, 403}:  # our client registration, not the token
+        if answer.status in {
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.FORBIDDEN,
+        }:  # our client registration, not the token
             raise unexplained(answer)
         raise self.translate(answer) or unexplained(answer)
 

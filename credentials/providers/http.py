@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json as jsonlib
 import re
 import socket
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -28,6 +28,7 @@ from credentials.errors import (
     ProviderRateLimited,
     ProviderUnreachable,
 )
+from credentials.providers.authorization import Auth
 from credentials.providers.connections import Exchange, GuardedAdapter
 from credentials.providers.network import Resolver
 
@@ -57,42 +58,6 @@ def path_segment(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bearer:
-    """``Authorization: Bearer`` (RFC 6750 section 2.1)."""
-
-    token: Secret
-
-    def header(self) -> tuple[str, str]:
-        return "Authorization", f"Bearer {self.token.reveal()}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Basic:
-    """``Authorization: Basic`` (RFC 7617)."""
-
-    username: str
-    password: Secret
-
-    def header(self) -> tuple[str, str]:
-        pair = f"{self.username}:{self.password.reveal()}".encode()
-        return "Authorization", f"Basic {base64.b64encode(pair).decode('ascii')}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HeaderToken:
-    """A token in a header of the provider's own."""
-
-    name: str
-    token: Secret
-
-    def header(self) -> tuple[str, str]:
-        return self.name, self.token.reveal()
-
-
-Auth = Bearer | Basic | HeaderToken
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What came back: the status, the headers, and the body if and only if it is JSON.
 
@@ -106,6 +71,11 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     json: Any = field(default=None, repr=False)
     content_type: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True for a success."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
     def evidence(self) -> str:
@@ -197,7 +167,7 @@ class Door:
             raise AddressInvalid("this is no address that a request can go to")
         # The frames that see the plaintext are gone before anything is raised, so that no traceback
         # with local variables can show it.
-        outcome = self._ask(method, target, auth, json, form, headers or {})
+        outcome = self._ask(method, target, auth=auth, json=json, form=form, headers=headers or {})
         if isinstance(outcome, str):
             raise ProviderUnreachable("the host cannot be reached", evidence=f"{call}: {outcome}")
         if isinstance(outcome, ForgekeyError):
@@ -212,11 +182,11 @@ class Door:
             return "?"
 
     def _judged(self, answer: Answer) -> Answer:
-        if answer.status >= 500 or answer.status < 200:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status < HTTPStatus.OK:
             raise ProviderUnreachable(
                 "the host is out of order", status=answer.status, evidence=answer.evidence
             )
-        if answer.status == 429:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ProviderRateLimited(
                 "the quota of the host is spent",
                 status=answer.status,
@@ -229,6 +199,7 @@ class Door:
         self,
         method: str,
         url: str,
+        *,
         auth: Auth | None,
         json: object | None,
         form: Mapping[str, str | Secret] | None,
@@ -290,7 +261,7 @@ class Door:
             ),
             content_type=content_type,
         )
-        if response.status_code >= 500 or not _JSON_TYPE.fullmatch(content_type):
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or not _JSON_TYPE.fullmatch(content_type):
             response.close()
             return answer
         body = _body(response, self._max_body)

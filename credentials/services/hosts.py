@@ -44,8 +44,9 @@ def door_of(host: Host) -> Door:
     """The guarded way to a host's network, with the host's own policy."""
     return Door(
         allow_private=host.allow_private_network,
-        connect_timeout=conf.connect_timeout.total_seconds(),
-        total_timeout=conf.read_timeout.total_seconds(),
+        timeout=(conf.connect_timeout.total_seconds(), conf.read_timeout.total_seconds()),
+        deadline=conf.read_timeout.total_seconds(),
+        user_agent=conf.product_name,
     )
 
 

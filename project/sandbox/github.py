@@ -20,6 +20,7 @@ from project.sandbox.seed import App, Organization, Repository
 from project.sandbox.tokens import Token
 from project.sandbox.wire import (
     Authorization,
+    Headers,
     Request,
     Response,
     form_response,
@@ -29,7 +30,6 @@ from project.sandbox.wire import (
 
 DAY = 86_400
 HOURLY_ALLOWANCE = 5000
-VERSIONS = ("2022-11-28", "2026-03-10")
 DOCS = "https://docs.github.com/rest"
 RESTRICTIONS_URL = "https://docs.github.com/articles/restricting-access-to-your-organization-s-data/"
 CLASSIC = frozenset({"personal_token", "oauth"})
@@ -125,7 +125,7 @@ class GitHub(EmulatedHost):
     def add_routes(self) -> None:
         self._used: Counter[str] = Counter()
         self._used_lock = threading.Lock()
-        github_rest.Rest(self)
+        self.rest = github_rest.Rest(self)
         github_apps.Apps(self)
         github_pages.Pages(self)
 
@@ -291,9 +291,8 @@ class GitHub(EmulatedHost):
 
     # Answers
 
-    def problem(self, request: Request, status: int, message: str, **more: str) -> Response:
-        """An error of the REST API. `more` are headers, their names with underscores."""
-        headers = [(name.replace("_", "-"), value) for name, value in more.items()]
+    def problem(self, request: Request, status: int, message: str, headers: Headers = ()) -> Response:
+        """An error of the REST API."""
         data = {"message": message, "documentation_url": DOCS, "status": str(status)}
         return self.finished(request, json_response(data, status=status, headers=headers))
 
@@ -302,11 +301,10 @@ class GitHub(EmulatedHost):
 
     def quota_spent(self, request: Request, quota: str) -> Response:
         if quota == "primary":
-            return self.problem(
-                request, 403, "API rate limit exceeded for user ID 1.", **{"X-RateLimit-Remaining": "0"}
-            )
+            text = "API rate limit exceeded for user ID 1."
+            return self.problem(request, 403, text, (("X-RateLimit-Remaining", "0"),))
         text = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        return self.problem(request, 403, text, **{"Retry-After": "60"})
+        return self.problem(request, 403, text, (("Retry-After", "60"),))
 
     def finished(self, request: Request, response: Response) -> Response:
         token = request.token
@@ -321,7 +319,7 @@ class GitHub(EmulatedHost):
             ("X-RateLimit-Used", str(used)),
             ("X-RateLimit-Resource", "core"),
             ("X-GitHub-Media-Type", "github.v3; format=json"),
-            ("x-github-api-version-selected", request.header("X-GitHub-Api-Version") or VERSIONS[0]),
+            ("x-github-api-version-selected", request.header("X-GitHub-Api-Version") or github_rest.VERSIONS[0]),
         ]
         return response.with_headers(headers + (self._token_headers(token) if token else []))
 

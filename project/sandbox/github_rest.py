@@ -7,19 +7,28 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from project.sandbox.host import Barrier
 from project.sandbox.listing import link_header, page_of
 from project.sandbox.seed import Organization, Person, Repository, number
 from project.sandbox.tokens import Token
-from project.sandbox.wire import Handler, Request, Response, json_response, redirect, text_response, with_query
+from project.sandbox.wire import BadRequest, Handler, Request, Response, json_response, redirect, text_response, with_query
 
 if TYPE_CHECKING:
     from project.sandbox.github import GitHub
 
 PREFIX = "/api/v3"
 LINK_SECONDS = 300
+VERSIONS = ("2022-11-28", "2026-03-10")
 ORGANIZATION_READERS = ("admin:org", "read:org", "user", "write:org")
 MEMBERSHIP_READERS = ("admin:org", "read:org", "repo", "user", "write:org")
 SOME_TIME = "2024-03-01T08:00:00Z"
+
+
+def known(request: Request) -> Token:
+    """The token of a request that was let through because it showed one."""
+    if request.token is None:
+        raise BadRequest("Requires authentication")
+    return request.token
 
 
 class Rest:
@@ -59,8 +68,7 @@ class Rest:
             headers = (("X-Accepted-OAuth-Scopes", ", ".join(accepted)),) if self._is_classic(token) else ()
             if accepted and token and self._is_classic(token) and not set(accepted) & set(token.scopes):
                 text = "You need at least read:org scope or user scope to list your organizations."
-                response = self._host.problem(request, 403, text, **dict(headers))
-                return response
+                return self._host.problem(request, 403, text, headers)
             return self._host.finished(request, handler(request, **arguments).with_headers(headers))
 
         return admit
@@ -74,7 +82,7 @@ class Rest:
             text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n"
             return text_response(text, status=403)
         version = request.header("X-GitHub-Api-Version")
-        if version and version not in {"2022-11-28", "2026-03-10"}:
+        if version and version not in VERSIONS:
             return self._host.problem(request, 400, f"API version {version} is not supported.")
         shown = request.authorization
         if shown.scheme == "none":
@@ -101,7 +109,7 @@ class Rest:
         }
 
     def user(self, request: Request) -> Response:
-        token = _known(request)
+        token = known(request)
         person = self._state.people[token.account]
         facts = self.person_facts(person) | {
             "name": person.name,
@@ -141,12 +149,12 @@ class Rest:
 
     def _partial(self, token: Token, organizations: Sequence[Organization]) -> tuple[tuple[str, str], ...]:
         """The header that says which organizations were left out for want of single sign-on."""
-        out = [item for item in organizations if self._host.organization_barrier(token, item) == "sso"]
+        out = [item for item in organizations if self._host.organization_barrier(token, item) is Barrier.SSO]
         ids = ",".join(str(number(self._host.slug, item.name)) for item in out)
         return (("X-GitHub-SSO", f"partial-results; organizations={ids}"),) if out else ()
 
     def user_organizations(self, request: Request) -> Response:
-        token = _known(request)
+        token = known(request)
         mine = [] if token.kind == "fine_grained_token" else self._state.organizations_of(token.account)
         shown = [item for item in mine if self._host.organization_barrier(token, item) is None]
         return self._listed(request, shown, self.organization_facts, self._partial(token, mine))
@@ -164,7 +172,7 @@ class Rest:
         }
 
     def memberships(self, request: Request) -> Response:
-        token = _known(request)
+        token = known(request)
         person = self._state.people[token.account]
         mine = [
             item
@@ -180,12 +188,12 @@ class Rest:
         if token.kind == "fine_grained_token":
             return token.resource == organization.name
         barrier = self._host.organization_barrier(token, organization)
-        if barrier == "not_approved":
+        if barrier is Barrier.NOT_APPROVED:
             return self._state.settings.memberships_list_restricted
         return barrier is None
 
     def membership(self, request: Request, *, name: str) -> Response:
-        token = _known(request)
+        token = known(request)
         organization = self._state.organization(name)
         if organization is None or organization.members.get(token.account, "none") == "none":
             return self._host.not_found(request)
@@ -202,7 +210,7 @@ class Rest:
         if token is None:
             return json_response(facts)
         barrier = self._host.organization_barrier(token, organization)
-        if barrier == "not_approved" or not organization.has_member(token.account):
+        if barrier is Barrier.NOT_APPROVED or not organization.has_member(token.account):
             barrier = self._host.policy(token, organization)
         elif barrier is None and "repo" in token.scopes:
             facts |= {"total_private_repos": 1, "owned_private_repos": 1}
@@ -244,7 +252,7 @@ class Rest:
         }
 
     def user_repositories(self, request: Request) -> Response:
-        token = _known(request)
+        token = known(request)
         mine = self._state.readable(token.account)
         shown = [item for item in mine if self._host.barrier(token, item, contents=False) is None]
         partial = self._partial(token, self._state.organizations_of(token.account))
@@ -271,16 +279,17 @@ class Rest:
         barrier = self._host.barrier(token, repository, contents=contents) if token else None
         return self.refusal(request, barrier, repository.owner) or repository
 
-    def refusal(self, request: Request, barrier: str | None, owner: str) -> Response | None:
+    def refusal(self, request: Request, barrier: Barrier | None, owner: str) -> Response | None:
         """What REST answers to a barrier; None if there is none."""
         if barrier is None:
             return None
-        is_hidden = barrier == "not_approved" and self._state.settings.restriction_as_not_found
-        token = _known(request)
-        if barrier == "not_found" or is_hidden:
+        is_hidden = barrier is Barrier.NOT_APPROVED and self._state.settings.restriction_as_not_found
+        token = known(request)
+        if barrier is Barrier.NOT_FOUND or is_hidden:
             return self._host.not_found(request)
-        more = {"X-GitHub-SSO": f"required; url={self._host.sso_url(owner, token)}"} if barrier == "sso" else {}
-        return self._host.problem(request, 403, self._host.explanation(_barrier(barrier), token, owner), **more)
+        url = f"required; url={self._host.sso_url(owner, token)}"
+        headers = (("X-GitHub-SSO", url),) if barrier is Barrier.SSO else ()
+        return self._host.problem(request, 403, self._host.explanation(barrier, token, owner), headers)
 
     def repository(self, request: Request, *, owner: str, name: str) -> Response:
         found = self._reachable(request, owner, name, contents=False)

@@ -56,7 +56,9 @@ def lease(repository_url: object, **changes: object) -> Said:
 
 def problem(status: int, **members: object) -> Said:
     return Said(
-        status=status, body={"status": status, **members}, headers={"Content-Type": "application/problem+json"}
+        status=status,
+        body={"status": status, **members},
+        headers={"Content-Type": "application/problem+json"},
     )
 
 
@@ -103,7 +105,8 @@ class LeaseApi:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST
+            # A redirect followed with GET would arrive here.
+            do_GET = do_POST  # noqa: N815 - http.server's name
 
             def log_message(self, format: str, *args: object) -> None:
                 """Keep the test's output quiet."""

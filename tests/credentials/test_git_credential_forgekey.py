@@ -1,97 +1,26 @@
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.credentials.lease_api import (
-    KEY,
-    LEASE_ID,
-    TOKEN,
-    LeaseApi,
-    Said,
-    in_an_hour,
-    lease,
-    lease_api,
-    problem,
-    running,
-)
+from tests.credentials.build_machine import ROOT, Machine, build_machine
+from tests.credentials.lease_api import KEY, LEASE_ID, TOKEN, Said, in_an_hour, lease, lease_api, problem
 
-ROOT = Path(__file__).parents[2]
 HOST = b"protocol=https\nhost=github.example\n"
 LENT = HOST + b"username=x-access-token\npassword=" + TOKEN.encode() + b"\n"
 ORIGIN = "https://github.example"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
-    """One build machine: its environment, its home, and the API it talks to."""
-
-    api: LeaseApi
-    home: Path
-    environ: dict[str, str] = field(repr=False)
-
-    @property
-    def leases(self) -> Path:
-        return self.home / "cache" / "forgekey" / "leases"
-
-    def script(self, *words: str, text: bytes = b"", **changes: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, "-m", "credentials.git_credential_forgekey", *words],
-            input=text,
-            env=self.environ | changes,
-            cwd=ROOT,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-
-    def git(self, *words: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            ["git", "-c", "credential.helper=", "-c", "credential.helper=forgekey", *words],
-            input=text,
-            env=self.environ,
-            cwd=self.home,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-
-
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    (tmp_path / "cache").mkdir()
-    key_file = tmp_path / "service.key"
-    key_file.write_text(KEY)
-    key_file.chmod(0o600)
-    script = tmp_path / "git-credential-forgekey"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m credentials.git_credential_forgekey "$@"\n')
-    script.chmod(0o700)
-    with lease_api() as api:
-        environ = {
-            "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONWARNINGS": "error",
-            "HOME": str(tmp_path),
-            "XDG_CACHE_HOME": str(tmp_path / "cache"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "FORGEKEY_URL": api.url,
-            "FORGEKEY_KEY_FILE": str(key_file),
-            "FORGEKEY_USER": "alice",
-            "FORGEKEY_PURPOSE": "nightly build",
-        }
-        yield Machine(api=api, home=tmp_path, environ=environ)
+    with build_machine(tmp_path) as ready:
+        yield ready
 
 
 def assert_quits(done: subprocess.CompletedProcess[bytes]) -> None:
@@ -443,206 +372,3 @@ def test_without_a_cache_setting_the_home_folder_holds_the_leases(machine: Machi
     machine.script("get", text=HOST, XDG_CACHE_HOME="relative")
 
     assert len(list((machine.home / ".cache" / "forgekey" / "leases").iterdir())) == 1
-
-
-# With Git itself
-
-
-class GitHost(ThreadingHTTPServer):
-    """A Git host on loopback: one private repository over smart HTTP, behind Basic authentication."""
-
-    def __init__(self, projects: Path, password: str) -> None:
-        super().__init__(("127.0.0.1", 0), GitHandler)
-        self.projects = projects
-        self.expected = "Basic " + base64.b64encode(f"x-access-token:{password}".encode()).decode()
-        self.refused: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class GitHandler(BaseHTTPRequestHandler):
-    server: GitHost
-
-    def do_GET(self) -> None:
-        given = self.headers.get("Authorization")
-        if given != self.server.expected:
-            self.server.refused.append(given or "")
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="git"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        # Long enough for the process list to be read while Git holds the secret.
-        time.sleep(0.3)
-        headers, _, body = self._backend().partition(b"\r\n\r\n")
-        self.send_response(200)
-        for line in headers.decode().split("\r\n"):
-            name, _, value = line.partition(": ")
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def _backend(self) -> bytes:
-        address = urlsplit(self.path)
-        length = self.headers.get("Content-Length", "0")
-        environ = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.server.projects),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "HOME": str(self.server.projects),
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": address.path,
-            "QUERY_STRING": address.query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": length,
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REMOTE_USER": "x-access-token",
-            "REMOTE_ADDR": "127.0.0.1",
-        }
-        done = subprocess.run(
-            ["git", "http-backend"],
-            input=self.rfile.read(int(length)),
-            env=environ,
-            capture_output=True,
-            check=True,
-        )
-        return done.stdout
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the test's output quiet."""
-
-
-@pytest.fixture
-def projects(tmp_path: Path) -> Path:
-    """A bare repository ``acme/cases.git`` with one commit."""
-    work, bare = tmp_path / "work", tmp_path / "projects" / "acme" / "cases.git"
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"GIT_{who}_{what}": "alice@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }
-    for words in (
-        ["init", "--quiet", "--initial-branch=main", str(work)],
-        ["-C", str(work), "commit", "--quiet", "--allow-empty", "--message=First"],
-        ["clone", "--quiet", "--bare", str(work), str(bare)],
-    ):
-        subprocess.run(["git", *words], env=environ, check=True, capture_output=True)
-    return tmp_path / "projects"
-
-
-@pytest.fixture
-def git_host(projects: Path) -> Iterator[GitHost]:
-    host = GitHost(projects, TOKEN)
-    with running(host):
-        yield host
-
-
-class ProcessWatch(threading.Thread):
-    """Reads every process's command line and environment again and again, looking for some strings."""
-
-    def __init__(self, *strings: str) -> None:
-        super().__init__()
-        self.strings = [string.encode() for string in strings]
-        self.found: dict[bytes, set[str]] = {string: set() for string in self.strings}
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        while not self.ended.is_set():
-            for place in ("cmdline", "environ"):
-                for path in Path("/proc").glob(f"[0-9]*/{place}"):
-                    try:
-                        text = path.read_bytes()
-                    except OSError:
-                        continue
-                    for string in self.strings:
-                        if string in text:
-                            self.found[string].add(place)
-
-    def __enter__(self) -> ProcessWatch:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.ended.set()
-        self.join()
-
-
-def test_git_fills_a_credential_from_forgekey(machine: Machine) -> None:
-    done = machine.git("credential", "fill", text=b"url=https://github.example/acme/cases.git\n\n")
-
-    assert done.returncode == 0, done.stderr
-    assert f"password={TOKEN}\n" in done.stdout.decode()
-    assert machine.api.calls[0].body["repository_url"] == ORIGIN
-
-
-def test_git_names_the_repository_when_told_to(machine: Machine) -> None:
-    text = b"url=https://github.example/acme/a%20b.git\n\n"
-    done = machine.git("-c", "credential.useHttpPath=true", "credential", "fill", text=text)
-
-    assert done.returncode == 0, done.stderr
-    assert machine.api.calls[0].body["repository_url"] == f"{ORIGIN}/acme/a%20b.git"
-
-
-def test_git_gives_up_without_asking_anybody_else_when_nothing_is_lent(machine: Machine) -> None:
-    machine.environ["FORGEKEY_USER"] = "charlie"
-    other = f"!touch {machine.home}/asked; echo"
-
-    done = machine.git("-c", f"credential.helper={other}", "credential", "fill", text=HOST + b"\n")
-
-    assert done.returncode != 0
-    assert b"told us to quit" in done.stderr
-    assert not (machine.home / "asked").exists()
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-def test_a_private_repository_is_cloned_and_the_token_shows_nowhere(
-    machine: Machine, git_host: GitHost
-) -> None:
-    basic = git_host.expected.removeprefix("Basic ")
-    with ProcessWatch(TOKEN, KEY, basic, "FORGEKEY_PURPOSE=nightly", "git-credential-forgekey") as watch:
-        done = machine.git("clone", f"{git_host.url}/acme/cases.git", "clone")
-
-    assert done.returncode == 0, done.stderr
-    assert (machine.home / "clone" / ".git" / "refs" / "remotes").exists()
-    # The watch did see Git's processes, and the program while it ran.
-    assert watch.found[b"FORGEKEY_PURPOSE=nightly"] == {"environ"}
-    assert "cmdline" in watch.found[b"git-credential-forgekey"]
-    for secret in (TOKEN, KEY, basic):
-        assert watch.found[secret.encode()] == set()
-        assert secret.encode() not in done.stdout + done.stderr
-        assert holders(machine.home, secret) == ({"service.key"} if secret == KEY else set())
-
-
-def holders(folder: Path, secret: str) -> set[str]:
-    """The names of the files below ``folder`` that hold ``secret``."""
-    return {path.name for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()}
-
-
-def test_after_a_clone_forgekey_knows_that_the_host_accepted(machine: Machine, git_host: GitHost) -> None:
-    done = machine.git("clone", f"{git_host.url}/acme/cases.git", "clone")
-
-    assert done.returncode == 0, done.stderr
-    assert git_host.refused == [""]
-    lent, *reports = machine.api.calls
-    assert lent.body["repository_url"] == git_host.url
-    assert [call.body for call in reports] == [{"outcome": "accepted"}]
-    assert list(machine.leases.iterdir()) == []
-
-
-def test_after_a_refused_clone_forgekey_knows_that_the_host_rejected(machine: Machine, projects: Path) -> None:
-    host = GitHost(projects, "another token")
-    with running(host):
-        done = machine.git("clone", f"{host.url}/acme/cases.git", "clone")
-
-    assert done.returncode != 0
-    assert b"Authentication failed" in done.stderr
-    assert TOKEN.encode() not in done.stderr
-    lent, *reports = machine.api.calls
-    assert lent.body["repository_url"] == host.url
-    assert [call.body for call in reports] == [{"outcome": "rejected"}]
-    assert list(machine.leases.iterdir()) == []

@@ -28,8 +28,8 @@ REPOSITORY = "https://github.example/acme/cases.git"
 
 @pytest.fixture
 def api() -> Iterator[LeaseApi]:
-    with lease_api() as server:
-        yield server
+    with lease_api() as listening:
+        yield listening
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def client(api: LeaseApi) -> Iterator[LeaseClient]:
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
+def service_key_file(tmp_path: Path) -> Path:
     path = tmp_path / "service.key"
     path.write_text(KEY + "\n")
     path.chmod(0o600)
@@ -94,7 +94,7 @@ def test_two_spellings_of_one_origin_are_one(scheme: str, authority: str, url: s
         "github.example%0aevil.example",
         "github.example\n",
         "github.example\tx",
-        "gıthub.example",
+        "g\u0131thub.example",
         "①②⑦.⓪.⓪.①",
         "-oProxyCommand=x",
         ".example",
@@ -126,7 +126,13 @@ def test_no_other_scheme_is_answered(scheme: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["github.example/a", "https:///a", "https://a:b@github.example/", "https://github.example?x", " https://x"],
+    [
+        "github.example/a",
+        "https:///a",
+        "https://a:b@github.example/",
+        "https://github.example?x",
+        " https://x",
+    ],
 )
 def test_an_address_with_anything_beside_host_and_path_is_refused(address: str) -> None:
     with pytest.raises(InputInvalid):
@@ -145,7 +151,9 @@ def test_a_missing_setting_is_named(name: str) -> None:
         read_settings(environ)
 
 
-@pytest.mark.parametrize("url", ["http://forgekey.example", "forgekey.example", "https://k@forgekey.example/"])
+@pytest.mark.parametrize(
+    "url", ["http://forgekey.example", "forgekey.example", "https://k@forgekey.example/"]
+)
 def test_forgekey_is_asked_over_https_only(url: str) -> None:
     with pytest.raises(ConfigurationError, match="FORGEKEY_URL"):
         read_settings(environment(url))
@@ -159,25 +167,29 @@ def test_the_settings_do_not_show_the_key() -> None:
     assert KEY not in repr(read_settings(environment("https://forgekey.example")))
 
 
-def test_the_key_file_wins_over_the_variable(key_file: Path) -> None:
-    environ = environment("https://forgekey.example", FORGEKEY_KEY="", FORGEKEY_KEY_FILE=str(key_file))
+def test_the_key_file_wins_over_the_variable(service_key_file: Path) -> None:
+    environ = environment(
+        "https://forgekey.example", FORGEKEY_KEY="", FORGEKEY_KEY_FILE=str(service_key_file)
+    )
 
     assert read_settings(environ).key == KEY
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644, 0o610])
-def test_a_key_file_open_to_others_is_refused(key_file: Path, mode: int) -> None:
-    key_file.chmod(mode)
+def test_a_key_file_open_to_others_is_refused(service_key_file: Path, mode: int) -> None:
+    service_key_file.chmod(mode)
 
     with pytest.raises(KeySourceUnsafe, match="0600"):
-        read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(key_file)))
+        read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(service_key_file)))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
-def test_a_private_key_file_behind_a_symbolic_link_is_read(key_file: Path, tmp_path: Path, mode: int) -> None:
-    key_file.chmod(mode)
+def test_a_private_key_file_behind_a_symbolic_link_is_read(
+    service_key_file: Path, tmp_path: Path, mode: int
+) -> None:
+    service_key_file.chmod(mode)
     link = tmp_path / "link"
-    link.symlink_to(key_file)
+    link.symlink_to(service_key_file)
 
     assert read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(link))).key == KEY
 
@@ -192,19 +204,21 @@ def test_a_pipe_or_a_folder_is_no_key_file_and_hangs_nobody(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_key_file_of_somebody_else_is_refused(key_file: Path) -> None:
-    os.chown(key_file, 65534, 65534)
+def test_a_key_file_of_somebody_else_is_refused(service_key_file: Path) -> None:
+    os.chown(service_key_file, 65534, 65534)
 
     with pytest.raises(KeySourceUnsafe, match="belongs"):
-        read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(key_file)))
+        read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(service_key_file)))
 
 
-@pytest.mark.parametrize("text", ["", "-----BEGIN OPENSSH PRIVATE KEY-----", f"{KEY}\r\nX-Other: 1", f"{KEY}é"])
-def test_a_file_without_a_service_key_is_refused_and_not_quoted(key_file: Path, text: str) -> None:
-    key_file.write_text(text)
+@pytest.mark.parametrize(
+    "text", ["", "-----BEGIN OPENSSH PRIVATE KEY-----", f"{KEY}\r\nX-Other: 1", f"{KEY}é"]
+)
+def test_a_file_without_a_service_key_is_refused_and_not_quoted(service_key_file: Path, text: str) -> None:
+    service_key_file.write_text(text)
 
     with pytest.raises(ConfigurationError, match="holds no Forgekey service key") as caught:
-        read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(key_file)))
+        read_settings(environment("https://forgekey.example", FORGEKEY_KEY_FILE=str(service_key_file)))
     assert not text or text not in str(caught.value)
 
 
@@ -293,7 +307,11 @@ def test_a_verdict_is_told_in_its_own_words_with_its_first_step(api: LeaseApi, c
         {"text": "Request access for assxxx.", "url": "https://github.example/settings"},
         {"text": "Ask an owner of assxxx."},
     ]
-    verdict = {"code": "organization_not_approved", "summary": "assxxx has not approved this app.", "steps": steps}
+    verdict = {
+        "code": "organization_not_approved",
+        "summary": "assxxx has not approved this app.",
+        "steps": steps,
+    }
     api.says(problem(422, title="No usable credential", verdict=verdict))
 
     assert refused(client) == (
@@ -321,7 +339,7 @@ def test_what_a_server_says_cannot_steer_the_terminal(api: LeaseApi, client: Lea
 
 
 def test_plain_keeps_what_people_write() -> None:
-    assert plain("组织尚未批准 – é\n\tok") == "组织尚未批准 – é ok"
+    assert plain("组织尚未批准 é\n\tok") == "组织尚未批准 é ok"
 
 
 @pytest.mark.parametrize(
@@ -338,7 +356,10 @@ def test_plain_keeps_what_people_write() -> None:
         (Said(status=201, body=b"<html>"), "not a lease"),
         (Said(status=201, body=b"[" * 100_000), "not a lease"),
         (Said(status=201, body=b'"' + b"x" * 1_000_000 + b'"'), "too long"),
-        (Said(status=201, body=gzip.compress(b" " * 9_000_000), headers={"Content-Encoding": "gzip"}), "too long"),
+        (
+            Said(status=201, body=gzip.compress(b" " * 9_000_000), headers={"Content-Encoding": "gzip"}),
+            "too long",
+        ),
         (Said(status=201, body=b"no gzip", headers={"Content-Encoding": "gzip"}), "cannot be reached"),
     ],
 )

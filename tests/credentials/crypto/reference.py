@@ -84,7 +84,7 @@ def header(key: bytes, data_key: bytes, wrap_nonce: bytes, binding: dict[str, An
     return b"\x01\x01" + key_id(key) + wrap_nonce + gcm(wrap_key, wrap_nonce, data_key, associated)
 
 
-def envelope(  # noqa: PLR0913 - the six inputs of the format, by name
+def envelope(
     *,
     key: bytes,
     data_key: bytes,

@@ -52,7 +52,7 @@ def test_any_text_comes_back_unchanged(text: str) -> None:
         lambda secret: f"{secret!r:>40}",
         lambda secret: f"{secret:>60}",
         lambda secret: "%s and %r" % (secret, secret),  # noqa: UP031 - the old spelling is what is tried
-        lambda secret: "{0} {0!r}".format(secret),  # noqa: UP032 - the old spelling is what is tried
+        "{0} {0!r}".format,
         lambda secret: repr([secret, {"token": secret}, (secret,)]),
         lambda secret: repr(Holder(user="alice", token=secret)),
         lambda secret: pprint.pformat(Holder(user="alice", token=secret)),
@@ -96,7 +96,7 @@ def test_a_printed_secret_is_recognized_as_one() -> None:
         lambda secret: "g" in secret,
         lambda secret: secret[0],
         lambda secret: secret + "",
-        lambda secret: memoryview(secret),
+        memoryview,
         lambda secret: "".join([secret]),
     ],
 )

@@ -1,0 +1,75 @@
+"""Asking organizations one by one what they answer through one credential."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from credentials.errors import (
+    AccessRefused,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderUnreachable,
+    TokenRejected,
+)
+from credentials.providers.base import OrganizationFact, OrganizationState
+from credentials.providers.http import Answer
+from credentials.verdicts import VerdictCode
+
+MAXIMUM_PROBES: Final = 30
+"""Organizations asked for one credential at a time; the others stay unknown until they are asked for."""
+
+_STATES: Mapping[str, OrganizationState] = {
+    VerdictCode.ORGANIZATION_NOT_APPROVED: OrganizationState.NOT_APPROVED,
+    VerdictCode.ORGANIZATION_REQUESTED: OrganizationState.REQUESTED,
+    VerdictCode.ORGANIZATION_DENIED: OrganizationState.DENIED,
+    VerdictCode.SSO_REQUIRED: OrganizationState.SSO_REQUIRED,
+    VerdictCode.ORGANIZATION_POLICY: OrganizationState.POLICY_BLOCKED,
+    VerdictCode.TOKEN_PENDING: OrganizationState.TOKEN_PENDING,
+    VerdictCode.IP_BLOCKED: OrganizationState.IP_BLOCKED,
+}
+
+
+def organization_state(problem: ProviderError) -> OrganizationState:
+    """What a refused probe says about an organization; everything that is no refusal stays unknown."""
+    if isinstance(problem, AccessRefused):
+        return _STATES.get(problem.verdict_code, OrganizationState.UNKNOWN)
+    return OrganizationState.UNKNOWN
+
+
+class FactMaker(Protocol):
+    """Builds the fact about one organization; ``url`` is the page that mends it, where there is one."""
+
+    def __call__(
+        self, key: str, state: OrganizationState, evidence: str, url: str = ""
+    ) -> OrganizationFact: ...
+
+
+def probe_each(
+    keys: Iterable[str], *, ask: Callable[[str], Answer], fact: FactMaker
+) -> tuple[OrganizationFact, ...]:
+    """One question per organization, in order, and what each answered.
+
+    After an outage or a spent quota nobody else is asked: more questions would make it worse and learn
+    nothing. A rejected token ends everything and is raised. Who was not asked is unknown.
+    """
+    facts: list[OrganizationFact] = []
+    stopped = ""
+    for number, key in enumerate(keys):
+        if number == MAXIMUM_PROBES:
+            stopped = stopped or "not asked yet"
+        if stopped:
+            facts.append(fact(key, OrganizationState.UNKNOWN, stopped))
+            continue
+        try:
+            answer = ask(key)
+        except TokenRejected:
+            raise
+        except ProviderError as problem:
+            url = problem.url if isinstance(problem, AccessRefused) else ""
+            facts.append(fact(key, organization_state(problem), problem.evidence, url))
+            if isinstance(problem, ProviderRateLimited | ProviderUnreachable):
+                stopped = f"not asked after {problem.evidence}"
+        else:
+            facts.append(fact(key, OrganizationState.ACCESSIBLE, answer.evidence))
+    return tuple(facts)

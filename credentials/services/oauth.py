@@ -1,0 +1,55 @@
+"""The one call of the OAuth flow that carries the client secret: code for tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.utils import timezone
+
+from credentials.crypto.secret import Secret
+from credentials.models import Host
+from credentials.providers.base import OAuthGrant
+from credentials.providers.http import Basic
+from credentials.services import audit, hosts, vault
+from credentials.services.audit import Actor
+
+
+def scopes_of(host: Host) -> tuple[str, ...]:
+    """The scopes a person is asked for at this host: the host's own list, or the least that works."""
+    return tuple(host.oauth_scopes) or hosts.provider_of(host).oauth().scopes
+
+
+def exchange(
+    *,
+    actor: Actor,
+    host: Host,
+    code: Secret,
+    code_verifier: Secret,
+    redirect_uri: str,
+    now: Callable[[], datetime] = timezone.now,
+) -> OAuthGrant:
+    """Exchange an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+
+    The request goes only to the host's own token endpoint, through the guarded door. Raises the
+    provider's errors: TokenRejected for a refused code, ProviderAnswerUnexpected for a wrong client.
+    """
+    provider = hosts.provider_of(host, now=now)
+    endpoints = provider.oauth()
+    audit.record_durably(
+        "host.client_secret_opened", actor=actor, subject=hosts.subject_of(host), purpose="oauth code"
+    )
+    client_secret = vault.open_client_secret(host)
+    form: dict[str, str | Secret] = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "code_verifier": code_verifier,
+    }
+    auth = None
+    if endpoints.client_in_basic_auth:
+        auth = Basic(username=host.client_id, password=client_secret)
+    else:
+        form |= {"client_id": host.client_id, "client_secret": client_secret}
+    answer = hosts.door_of(host).request("POST", endpoints.token_url, auth=auth, form=form)
+    return provider.read_grant(answer.require_json())

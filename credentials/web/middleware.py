@@ -1,0 +1,36 @@
+"""Turns the errors a page may meet into a calm page with the right status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from credentials.errors import AuditUnavailable, Conflict, CryptoError, ForgekeyError, NotFound
+
+_STATUS: tuple[tuple[type[ForgekeyError], int], ...] = (
+    (AuditUnavailable, 503),
+    (CryptoError, 503),
+    (Conflict, 409),
+)
+
+
+class ErrorPageMiddleware:
+    """Somebody else's object is not there; a missing key or a full disk is said plainly."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer for an error a view let through; anything else stays Django's."""
+        if isinstance(exception, NotFound):
+            raise Http404(str(exception)) from exception
+        for kind, status in _STATUS:
+            if isinstance(exception, kind):
+                context = {"text": str(exception), "retryable": exception.retryable}
+                return render(request, "credentials/error.html", context, status=status)
+        return None
