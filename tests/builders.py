@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -15,6 +16,8 @@ from credentials.providers.tokens import Kind
 from credentials.services import audit, clients, hosts, vault
 from credentials.services.audit import Actor
 from credentials.services.verify import subject_of
+
+__all__ = ["Host", "uuid4"]
 
 SYSTEM = Actor.system("tests")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from types import TracebackType
-from typing import ClassVar, NoReturn, Self, SupportsIndex, final
+from typing import ClassVar, NoReturn, Self, final
 
 
 class NotSerializable:
@@ -14,9 +14,6 @@ class NotSerializable:
     """
 
     __slots__ = ()
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} objects are never copied or serialized")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} objects are never copied or serialized")
