@@ -14,6 +14,9 @@ from django.conf import settings
 
 from credentials.errors import ConfigurationError
 
+# More proxies in a row than this is a mistake.
+_MOST_PROXIES = 5
+
 
 class Configuration:
     """Typed access to the settings; each property says why it exists."""
@@ -87,7 +90,7 @@ class Configuration:
         """How many proxies in front append to ``X-Forwarded-For``; 0 reads the connection's address.
         A wrong number would let callers choose the address their key is checked against."""
         value = self._get("TRUSTED_PROXY_COUNT", 0)
-        if not isinstance(value, int) or not 0 <= value <= 5:
+        if not isinstance(value, int) or not 0 <= value <= _MOST_PROXIES:
             raise ConfigurationError("CREDENTIALS_TRUSTED_PROXY_COUNT must be a whole number from 0 to 5.")
         return value
 

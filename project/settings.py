@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from project.env import env, secret_key
-from project.logs import LOGGING as LOGGING
+from project.logs import LOGGING as LOGGING  # noqa: PLC0414  # Django reads it here
 from project.logs import configure_structlog
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -162,7 +162,9 @@ SECURE_SSL_REDIRECT = False
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = False
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+)
 # The OAuth callback's address carries a code: it goes to nobody else.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -223,7 +225,9 @@ configure_structlog()
 
 CREDENTIALS_KEY_SOURCE = env.str(
     "CREDENTIALS_KEY_SOURCE",
-    default="env:CREDENTIALS_KEY_RING" if "CREDENTIALS_KEY_RING" in env.ENVIRON else f"file:{DATA_DIR / 'key-ring'}",
+    default="env:CREDENTIALS_KEY_RING"
+    if "CREDENTIALS_KEY_RING" in env.ENVIRON
+    else f"file:{DATA_DIR / 'key-ring'}",
 )
 CREDENTIALS_DATA_DIR = DATA_DIR
 for _name in (

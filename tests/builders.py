@@ -16,6 +16,7 @@ from credentials.providers.tokens import Kind
 from credentials.services import audit, clients, hosts, vault
 from credentials.services.audit import Actor
 from credentials.services.verify import subject_of
+from tests.sandbox import RunningSandbox
 
 __all__ = ["Host", "uuid4"]
 
@@ -37,6 +38,21 @@ def host(slug: str = "github", **fields: Any) -> Host:
         "allow_private_network": True,
     }
     return hosts.add_host(actor=SYSTEM, slug=slug, **{**values, **fields})
+
+
+def sandbox_host(sandbox: RunningSandbox, slug: str) -> Host:
+    """A host of the sandbox, registered with its OAuth client."""
+    emulated = sandbox.hosts[slug]
+    return hosts.add_host(
+        actor=SYSTEM,
+        slug=slug,
+        provider=emulated.provider,
+        web_url=emulated.web_url,
+        api_url=emulated.api_url,
+        client_id=emulated.client_id,
+        client_secret=Secret(emulated.client_secret),
+        allow_private_network=True,
+    )
 
 
 def credential(

@@ -18,6 +18,7 @@ from credentials.models import AuditHead
 from credentials.models.append_only import FIRST_LINK, create_guards, drop_guards
 from credentials.services import vault
 from tests import builders
+from tests.sandbox import RunningSandbox, start_sandbox
 
 _empty_tables = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # Django's own hook
 
@@ -66,6 +67,21 @@ def key_ring(settings: Any, key_file: Path, tmp_path: Path) -> Iterator[None]:
     vault.forget()
     yield
     vault.forget()
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """The sandbox, one process for the whole run."""
+    running = start_sandbox(tmp_path_factory.mktemp("sandbox"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: RunningSandbox) -> RunningSandbox:
+    """The sandbox as new: no tokens, no faults, every switch back."""
+    sandbox_process.reset()
+    return sandbox_process
 
 
 @pytest.fixture

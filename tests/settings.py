@@ -19,3 +19,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
+# A file, as in production: with SQLite in memory, threads would share one connection.
+DATABASES["default"]["TEST"] = {"NAME": None}  # noqa: F405  # from the deployment's settings
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405  # as above
+    DATABASES["default"]["TEST"]["NAME"] = os.path.join(os.environ["DATA_DIR"], "test.sqlite3")  # noqa: F405

@@ -143,11 +143,11 @@ def unseal(ring: KeyRing, blob: bytes | bytearray | memoryview, binding: Binding
 def rewrap(ring: KeyRing, blob: bytes | bytearray | memoryview, binding: Binding) -> bytes:
     """The same envelope under the ring's first key; commitment and payload stay byte for byte.
 
-    The token is not opened. Raises as :func:`unseal`, except that a damaged payload passes unseen.
+    Neither is the token opened nor its key derived, so damage to commitment or payload passes unseen here
+    and is found by :func:`unseal`. Raises as :func:`unseal` for everything else.
     """
     parts = _parts(blob)
     with _unwrapped(ring, parts, binding) as data_key:
-        _committed_payload_key(data_key, binding.aad(_SECRET_LABEL), parts.commitment)
         nonce = secrets.token_bytes(NONCE_LENGTH)
         wrapped = _wrapped(ring.primary, data_key, nonce, binding)
     return _Parts(

@@ -47,18 +47,17 @@ class Credential(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credentials", verbose_name=_("owner")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="credentials",
+        verbose_name=_("owner"),
     )
     host = models.ForeignKey(
         Host, on_delete=models.PROTECT, related_name="credentials", verbose_name=_("host")
     )
-    kind = models.CharField(
-        _("kind"), max_length=30, choices=[(kind.value, kind.title) for kind in Kind]
-    )
+    kind = models.CharField(_("kind"), max_length=30, choices=[(kind.value, kind.title) for kind in Kind])
     label = models.CharField(_("label"), max_length=100, blank=True)
-    status = models.CharField(
-        _("status"), max_length=20, choices=Status.choices, default=Status.UNVERIFIED
-    )
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.UNVERIFIED)
     status_detail = models.CharField(_("detail"), max_length=50, blank=True)
     account_id = models.CharField(_("account id"), max_length=200, blank=True)
     account_name = models.CharField(_("account"), max_length=200, blank=True)
@@ -87,12 +86,12 @@ class Credential(models.Model):
             models.CheckConstraint(
                 name="credential_access_is_an_envelope",
                 condition=Q(access_envelope__isnull=True)
-                | GreaterThanOrEqual(Length("access_envelope"), MINIMUM_LENGTH),
+                | Q(GreaterThanOrEqual(Length("access_envelope"), MINIMUM_LENGTH)),
             ),
             models.CheckConstraint(
                 name="credential_refresh_is_an_envelope",
                 condition=Q(refresh_envelope__isnull=True)
-                | GreaterThanOrEqual(Length("refresh_envelope"), MINIMUM_LENGTH),
+                | Q(GreaterThanOrEqual(Length("refresh_envelope"), MINIMUM_LENGTH)),
             ),
             models.CheckConstraint(
                 name="credential_keeps_no_secret_once_disconnected",

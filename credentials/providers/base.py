@@ -23,9 +23,9 @@ from credentials.errors import (
     ProviderUnreachable,
     TokenRejected,
 )
-from credentials.providers.authorization import Auth
+from credentials.providers.answers import Answer
 from credentials.providers.grants import OAuthGrant, read_grant
-from credentials.providers.http import Answer, Door
+from credentials.providers.http import Auth, Door
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
 
@@ -242,13 +242,17 @@ class Provider(ABC):
         """The OAuth endpoints; only called where ``oauth_available``."""
         raise NotImplementedError
 
-    def read_grant(self, answer: Mapping[str, object]) -> OAuthGrant:
+    def read_grant(self, answer: object) -> OAuthGrant:
         """Translate a token endpoint's JSON; errors as in :func:`credentials.providers.grants.read_grant`."""
         return read_grant(answer)
 
     def login_title(self, kind: Kind) -> Text:
         """What people call this kind of token here."""
         return kind.title
+
+    def organizations_url(self) -> str:
+        """Where a person reviews which organizations let this product's OAuth app in; empty where nowhere."""
+        return ""
 
     def ask(
         self,

@@ -16,7 +16,7 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
-from credentials.providers.authorization import Auth, Basic, Bearer
+from credentials.providers.answers import Answer
 from credentials.providers.base import (
     GitLogin,
     Identity,
@@ -34,7 +34,7 @@ from credentials.providers.base import (
     common_problem,
     unexplained,
 )
-from credentials.providers.http import Answer, path_segment
+from credentials.providers.http import Auth, Basic, Bearer, path_segment
 from credentials.providers.probing import probe_each
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
@@ -46,6 +46,7 @@ _API_TOKENS: Final = "https://id.atlassian.com/manage-profile/security/api-token
 _PAGE_LENGTH = 100
 _PAGES = 10
 _READS_CODE = frozenset({"read:repository:bitbucket", "repository", "repository:write", "repository:admin"})
+_BEARERS = frozenset({Kind.OAUTH, Kind.ACCESS_TOKEN})
 _KINDS: Mapping[str, Kind] = {
     "api_token": Kind.API_TOKEN,
     "repo_access_token": Kind.ACCESS_TOKEN,
@@ -81,9 +82,9 @@ class Bitbucket(Provider):
 
         https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/
         """
-        if login.kind is Kind.API_TOKEN:
-            return Basic(username=login.email, password=login.token)
-        return Bearer(token=login.token)
+        if login.kind in _BEARERS:
+            return Bearer(token=login.token)
+        return Basic(username=login.email, password=login.token)
 
     def translate(self, answer: Answer) -> ProviderError | None:
         """Missing scope, the token itself, then whatever else is refused."""
@@ -126,7 +127,7 @@ class Bitbucket(Provider):
         would prove nothing: some public answers ignore wrong credentials.
         https://developer.atlassian.com/cloud/bitbucket/rest/api-group-users/
         """
-        if login.kind is Kind.API_TOKEN and not login.email:
+        if login.kind not in _BEARERS and not login.email:
             raise AccessRefused(
                 "the e-mail address is needed too",
                 evidence="nothing was asked",
@@ -216,9 +217,9 @@ class Bitbucket(Provider):
 
         https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/ and …/using-access-tokens/
         """
-        if login.kind is Kind.API_TOKEN:
-            return GitLogin(username="x-bitbucket-api-token-auth", password=login.token)
-        return GitLogin(username="x-token-auth", password=login.token)
+        if login.kind in _BEARERS:
+            return GitLogin(username="x-token-auth", password=login.token)
+        return GitLogin(username="x-bitbucket-api-token-auth", password=login.token)
 
     def guide(self) -> TokenGuide:
         """https://support.atlassian.com/bitbucket-cloud/docs/create-an-api-token/ (has no prefilled link)"""

@@ -16,7 +16,7 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
-from credentials.providers.authorization import Auth, Bearer
+from credentials.providers.answers import Answer
 from credentials.providers.base import (
     GitLogin,
     Identity,
@@ -34,7 +34,7 @@ from credentials.providers.base import (
     common_problem,
     unexplained,
 )
-from credentials.providers.http import Answer
+from credentials.providers.http import Auth, Bearer
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 

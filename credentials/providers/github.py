@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import urlencode, urlsplit
@@ -16,11 +16,10 @@ from credentials.errors import (
     AccessRefused,
     ProviderAnswerUnexpected,
     ProviderError,
-    ProviderRateLimited,
     ScopeMissing,
     TokenRejected,
 )
-from credentials.providers.authorization import Auth, Basic, Bearer
+from credentials.providers.answers import Answer
 from credentials.providers.base import (
     GitLogin,
     Identity,
@@ -38,9 +37,10 @@ from credentials.providers.base import (
     common_problem,
     unexplained,
 )
-from credentials.providers.http import Answer, path_segment, retry_after
+from credentials.providers.github_wordings import quota_problem, read_expiry, refusal, sso_url
+from credentials.providers.http import Auth, Basic, Bearer, path_segment
 from credentials.providers.probing import probe_each
-from credentials.providers.reading import identifier, member, objects, scopes, text
+from credentials.providers.reading import identifier, objects, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 
@@ -55,65 +55,9 @@ _NOT_OFFERED = frozenset(
 )
 _PER_PAGE = 100
 _PAGES = 10
+_LIMITED = frozenset({Kind.FINE_GRAINED_TOKEN, Kind.APP_TOKEN})
+_LOGIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 _READS_CODE = frozenset({"repo"})
-
-# The wordings of refusals. Two of them begin with the same sentence, so each is known by its own tail.
-# https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api
-_WORDINGS: tuple[tuple[str, VerdictCode], ...] = (
-    ("has enabled oauth app access restrictions", VerdictCode.ORGANIZATION_NOT_APPROVED),
-    ("ip allow list enabled", VerdictCode.IP_BLOCKED),
-    ("forbids access via a personal access token (classic)", VerdictCode.ORGANIZATION_POLICY),
-    ("forbids access via a fine-grained personal access token", VerdictCode.ORGANIZATION_POLICY),
-    ("resource protected by organization saml enforcement", VerdictCode.SSO_REQUIRED),
-)
-_RIGHT_MISSING = (
-    "resource not accessible by personal access token",
-    "resource not accessible by integration",
-)
-_SCOPE_WANTED = re.compile(r"you need at least (?P<scope>[a-z:_]{1,40}) scope", re.IGNORECASE)
-
-
-def _message(answer: Answer) -> str:
-    """The wording in lower case, for matching only; it is never stored or shown."""
-    found = member(answer.json, "message")
-    return found[:2000].lower() if isinstance(found, str) else ""
-
-
-def _sso_url(answer: Answer) -> str | None:
-    """The address in ``X-GitHub-SSO: required; url=…`` of a refusal; None where it asks for nothing."""
-    if answer.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-        return None
-    header = answer.headers.get("X-GitHub-SSO", "")
-    if not header.lower().startswith("required"):
-        return None
-    match = re.search(r"\burl=([^;\s]+)", header)
-    return match[1] if match else ""
-
-
-def _quota_spent(answer: Answer) -> bool:
-    return (
-        answer.headers.get("X-RateLimit-Remaining", "").strip() == "0"
-        or "Retry-After" in answer.headers
-        or "secondary rate limit" in _message(answer)
-    )
-
-
-def read_expiry(header: str, now: datetime) -> datetime | None:
-    """The end of a token out of ``github-authentication-token-expiration``; None where it is not told.
-
-    Two forms are sent: ``2023-09-23 22:46:17 UTC`` and ``2025-09-05 17:55:53 +0500``. For fine-grained
-    tokens the header has been seen to hold the present moment; as the token has just worked, an end that
-    is not ahead of ``now`` is no fact.
-    """
-    value = header.strip()
-    for form, zone in (("%Y-%m-%d %H:%M:%S %z", None), ("%Y-%m-%d %H:%M:%S UTC", UTC)):
-        try:
-            read = datetime.strptime(value, form)
-        except ValueError:
-            continue
-        end = (read.replace(tzinfo=zone) if zone else read).astimezone(UTC)
-        return end if end > now + timedelta(minutes=1) else None
-    return None
 
 
 class GitHub(Provider):
@@ -148,17 +92,9 @@ class GitHub(Provider):
         """Quota, single sign-on, organization restrictions, missing rights, the token itself, 404."""
         if (problem := common_problem(answer)) is not None:
             return problem
-        if answer.status == HTTPStatus.FORBIDDEN and _quota_spent(answer):
-            return ProviderRateLimited(
-                "the quota is spent",
-                status=403,
-                evidence=answer.evidence,
-                retry_after=retry_after(answer.headers, self.now()) or timedelta(minutes=1),
-            )
-        if (
-            answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-            and (url := _sso_url(answer)) is not None
-        ):
+        if (problem := quota_problem(answer, self.now())) is not None:
+            return problem
+        if (url := sso_url(answer)) is not None:
             return AccessRefused(
                 "the organization asks for single sign-on",
                 status=answer.status,
@@ -167,36 +103,21 @@ class GitHub(Provider):
                 url=self.own_url(url),
             )
         if answer.status == HTTPStatus.FORBIDDEN:
-            return self._refusal(answer)
+            return refusal(answer, self._request_url)
         return by_status(answer)
 
-    def _refusal(self, answer: Answer) -> ProviderError:
-        message = _message(answer)
-        for wording, code in _WORDINGS:
-            if wording in message:
-                return AccessRefused(
-                    "an organization refuses",
-                    status=403,
-                    evidence=f"{answer.evidence}: {wording}",
-                    verdict_code=code,
-                    url=self._mending_url(code),
-                )
-        if any(wording in message for wording in _RIGHT_MISSING):
-            return ScopeMissing("the token lacks a permission", status=403, evidence=answer.evidence)
-        if match := _SCOPE_WANTED.search(message):
-            return ScopeMissing(
-                "the token lacks a scope",
-                status=403,
-                evidence=answer.evidence,
-                required=(match["scope"],),
-                granted=scopes(answer.headers.get("X-OAuth-Scopes")),
-            )
-        return unexplained(answer)
+    @property
+    def _request_url(self) -> str:
+        """Where a member asks an organization to approve the app.
 
-    def _mending_url(self, code: VerdictCode) -> str:
-        if code is VerdictCode.ORGANIZATION_NOT_APPROVED and self.host.client_id:
-            return f"{self.host.web_url}/settings/connections/applications/{self.host.client_id}"
-        return ""
+        https://docs.github.com/account-and-profile/how-tos/organization-membership/requesting-organization-approval-for-oauth-apps
+        """
+        if not self.host.client_id:
+            return ""
+        return f"{self.host.web_url}/settings/connections/applications/{self.host.client_id}"
+
+    def organizations_url(self) -> str:
+        return self._request_url
 
     def verify(self, login: Login) -> Verification:
         """One call that every valid token may make.
@@ -233,41 +154,67 @@ class GitHub(Provider):
         return scopes(answer.headers.get("X-OAuth-Scopes"))
 
     def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
-        """Every active membership, each with the answer of one probe.
+        """Every organization the account is known to belong to, each with the answer of one probe.
 
+        Two lists, because each hides something. The own memberships (which ``repo`` may list, unlike
+        ``/user/orgs``) leave out organizations that refuse this very token; the public ones leave out
+        private memberships. A fine-grained token sees no own memberships, whatever is true.
         https://docs.github.com/rest/orgs/members#list-organization-memberships-for-the-authenticated-user
-        accepts the scope ``repo``; ``/user/orgs`` would not, and would silently leave out organizations
-        that have not approved the app. A fine-grained token sees an empty list there whatever is true.
+        https://docs.github.com/rest/orgs/orgs#list-organizations-for-a-user
         """
         try:
-            memberships = self._memberships(login)
+            account = self.ask("GET", "/user", login=login, headers=_HEADERS)
+            own = self._listed(login, "/user/memberships/orgs", {"state": "active"})
         except ScopeMissing:
             return None
-        if not memberships and login.kind in {Kind.FINE_GRAINED_TOKEN, Kind.APP_TOKEN}:
+        keys = [text(item, "organization", "login") for item in own]
+        name = text(account.json, "login")
+        if _LOGIN.fullmatch(name):
+            public = self._listed(login, f"/users/{path_segment(name)}/orgs", {})
+            keys += [text(item, "login") for item in public]
+        keys = list(dict.fromkeys(key for key in keys if _LOGIN.fullmatch(key)))
+        if not keys and login.kind in _LIMITED:
             return None
-        # https://docs.github.com/rest/orgs/orgs#get-an-organization
-        return probe_each(
-            memberships,
-            ask=lambda key: self.ask("GET", f"/orgs/{path_segment(key)}", login=login, headers=_HEADERS),
-            fact=self._fact,
-        )
+        return probe_each(keys, ask=lambda key: self._probe(login, key), fact=self._fact)
 
-    def _memberships(self, login: Login) -> tuple[str, ...]:
-        keys: list[str] = []
+    def _listed(self, login: Login, path: str, query: Mapping[str, str | int]) -> list[Mapping[str, object]]:
+        """All pages of a list; fails as a whole, because half a list is not a list."""
+        found: list[Mapping[str, object]] = []
         for page in range(1, _PAGES + 1):
-            answer = self.ask(
-                "GET",
-                "/user/memberships/orgs",
-                login=login,
-                params={"state": "active", "per_page": _PER_PAGE, "page": page},
-                headers=_HEADERS,
-            )
+            params = {**query, "per_page": _PER_PAGE, "page": page}
+            answer = self.ask("GET", path, login=login, params=params, headers=_HEADERS)
             if not isinstance(answer.json, list):
                 raise unexplained(answer)
-            keys += [text(item, "organization", "login") for item in objects(answer.json)]
+            found += objects(answer.json)
             if 'rel="next"' not in answer.headers.get("Link", ""):
                 break
-        return tuple(dict.fromkeys(key for key in keys if re.fullmatch(r"[\w.-]+", key)))
+        return found
+
+    def _probe(self, login: Login, key: str) -> Answer:
+        """The own membership is refused where the organization refuses; its profile would be public.
+
+        Tokens limited to chosen owners see memberships everywhere, so for them only a private repository
+        proves anything.
+        https://docs.github.com/rest/orgs/members#get-an-organization-membership-for-the-authenticated-user
+        https://docs.github.com/rest/repos/repos#list-organization-repositories
+        """
+        path = f"/user/memberships/orgs/{path_segment(key)}"
+        if login.kind not in _LIMITED:
+            return self.ask("GET", path, login=login, headers=_HEADERS)
+        with suppress(ScopeMissing):
+            self.ask("GET", path, login=login, headers=_HEADERS)
+        answer = self.ask(
+            "GET",
+            f"/orgs/{path_segment(key)}/repos",
+            login=login,
+            params={"type": "private", "per_page": _PER_PAGE},
+            headers=_HEADERS,
+        )
+        if not any(item.get("private") is True for item in objects(answer.json)):
+            raise ProviderAnswerUnexpected(
+                "nothing private is shown", status=answer.status, evidence=f"{answer.evidence}: none private"
+            )
+        return answer
 
     @staticmethod
     def _fact(key: str, state: OrganizationState, evidence: str, url: str = "") -> OrganizationFact:

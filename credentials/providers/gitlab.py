@@ -20,7 +20,7 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
-from credentials.providers.authorization import Auth, Bearer
+from credentials.providers.answers import Answer
 from credentials.providers.base import (
     GitLogin,
     Identity,
@@ -39,7 +39,7 @@ from credentials.providers.base import (
     not_found,
     unexplained,
 )
-from credentials.providers.http import Answer
+from credentials.providers.http import Auth, Bearer
 from credentials.providers.reading import identifier, lifetime, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
@@ -244,7 +244,8 @@ class GitLab(Provider):
             for group in objects(found):
                 fact = self._fact(group, answer)
                 facts[fact.key] = fact
-            if not answer.headers.get("X-Next-Page", "").strip():
+            next_page = answer.headers.get("X-Next-Page", "").strip()
+            if not next_page and 'rel="next"' not in answer.headers.get("Link", ""):
                 break
         facts.pop("", None)
         return tuple(facts.values())

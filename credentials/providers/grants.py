@@ -29,7 +29,7 @@ class OAuthGrant:
     refresh_expires_in: int | None
 
 
-def read_grant(answer: Mapping[str, object]) -> OAuthGrant:
+def read_grant(answer: object) -> OAuthGrant:
     """Read a token endpoint's JSON, whatever its status was: GitHub reports errors with 200.
 
     Scopes come separated by commas (GitHub) or blanks, as ``scope`` or ``scopes`` (Bitbucket before
@@ -37,6 +37,8 @@ def read_grant(answer: Mapping[str, object]) -> OAuthGrant:
     ProviderUnreachable where the provider is out of order, ProviderAnswerUnexpected for everything else;
     ``evidence`` then names the error code, such as ``invalid_client``, which is the operator's to mend.
     """
+    if not isinstance(answer, Mapping):
+        raise ProviderAnswerUnexpected("the token endpoint sent no object", evidence="oauth: no object")
     _raise_for_error(answer)
     access = _token(answer.get("access_token"))
     if access is None or text(answer, "token_type").lower() not in {"", "bearer"}:

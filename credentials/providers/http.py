@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json as jsonlib
 import re
 import socket
 import threading
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -28,7 +28,7 @@ from credentials.errors import (
     ProviderRateLimited,
     ProviderUnreachable,
 )
-from credentials.providers.authorization import Auth
+from credentials.providers.answers import Answer, retry_after
 from credentials.providers.connections import Exchange, GuardedAdapter
 from credentials.providers.network import Resolver
 
@@ -39,7 +39,6 @@ _URL = re.compile(
 )
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json", re.IGNORECASE)
 _CHUNK = 16_384
-_LONGEST_WAIT = timedelta(days=1)
 
 
 def utc_now() -> datetime:
@@ -58,39 +57,39 @@ def path_segment(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What came back: the status, the headers, and the body if and only if it is JSON.
+class Bearer:
+    """``Authorization: Bearer`` (RFC 6750 section 2.1)."""
 
-    ``json`` is None where the body was not JSON; such a body is never read, let alone kept, because sign-in
-    pages and error pages carry other people's data. ``path`` is without query.
-    """
+    token: Secret
 
-    method: str
-    path: str
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    json: Any = field(default=None, repr=False)
-    content_type: str = ""
+    def header(self) -> tuple[str, str]:
+        return "Authorization", f"Bearer {self.token.reveal()}"
 
-    @property
-    def ok(self) -> bool:
-        """True for a success."""
-        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
-    @property
-    def evidence(self) -> str:
-        """Which call, which status: for the audit trail and for verdicts."""
-        return f"{self.method} {self.path} {self.status}"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basic:
+    """``Authorization: Basic`` (RFC 7617)."""
 
-    def require_json(self) -> Any:
-        """The parsed body; raises ProviderUnreachable where the host answered with something else."""
-        if self.json is None:
-            raise ProviderUnreachable(
-                "the host did not answer with JSON",
-                status=self.status,
-                evidence=f"{self.evidence}: no JSON",
-            )
-        return self.json
+    username: str
+    password: Secret
+
+    def header(self) -> tuple[str, str]:
+        pair = f"{self.username}:{self.password.reveal()}".encode()
+        return "Authorization", f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeaderToken:
+    """A token in a header of the provider's own."""
+
+    name: str
+    token: Secret
+
+    def header(self) -> tuple[str, str]:
+        return self.name, self.token.reveal()
+
+
+Auth = Bearer | Basic | HeaderToken
 
 
 class _Session(requests.Session):
@@ -344,29 +343,3 @@ def _cause(problem: Exception) -> str:
         if isinstance(problem, kind):
             return words
     return "answer cut off or malformed"
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long to wait, out of what providers send; None where they send nothing readable.
-
-    ``Retry-After`` holds seconds or an HTTP date (RFC 9110 section 10.2.3); ``X-RateLimit-Reset`` (GitHub)
-    and ``RateLimit-Reset`` (GitLab) hold the epoch second of the refill. At most one day is believed.
-    """
-    wait = _seconds_or_date(headers.get("Retry-After", "").strip(), now)
-    for name in ("X-RateLimit-Reset", "RateLimit-Reset"):
-        value = headers.get(name, "").strip()
-        if wait is None and re.fullmatch(r"[0-9]{1,11}", value):
-            wait = datetime.fromtimestamp(int(value), UTC) - now
-    if wait is None:
-        return None
-    return min(max(wait, timedelta(0)), _LONGEST_WAIT)
-
-
-def _seconds_or_date(value: str, now: datetime) -> timedelta | None:
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return timedelta(seconds=int(value))
-    try:
-        date = parsedate_to_datetime(value)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)) - now

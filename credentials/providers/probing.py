@@ -12,8 +12,8 @@ from credentials.errors import (
     ProviderUnreachable,
     TokenRejected,
 )
+from credentials.providers.answers import Answer
 from credentials.providers.base import OrganizationFact, OrganizationState
-from credentials.providers.http import Answer
 from credentials.verdicts import VerdictCode
 
 MAXIMUM_PROBES: Final = 30

@@ -215,9 +215,7 @@ def append(event: AuditEvent) -> None:
 
 @cache
 def _event_fields() -> tuple[models.Field[Any, Any], ...]:
-    return tuple(
-        field for field in AuditEvent._meta.concrete_fields if field.name not in {"seq", "link"}
-    )
+    return tuple(field for field in AuditEvent._meta.concrete_fields if field.name not in {"seq", "link"})
 
 
 def row_values(fields: tuple[models.Field[Any, Any], ...], row: models.Model) -> list[Any]:
@@ -228,20 +226,20 @@ def row_values(fields: tuple[models.Field[Any, Any], ...], row: models.Model) ->
 def insert_statement(event: AuditEvent) -> tuple[str, list[Any]]:
     """The statement that numbers, links and inserts ``event``, and its parameters."""
     fields = _event_fields()
-    columns = ", ".join(field.column for field in fields)
+    columns = ", ".join(str(field.column) for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     mac = bytes(event.mac)
     if connection.vendor == "postgresql":
         statement = (
             "WITH head AS (UPDATE credentials_audithead SET seq = seq + 1, link = sha256(link || %s::bytea) "
             "RETURNING seq, link) "
-            f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # noqa: S608  # our own column names
+            f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # our own column names
             f"SELECT head.seq, head.link, {marks} FROM head"
         )
     else:
         # A trigger moves the head along (models/append_only.py).
         statement = (
-            f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # noqa: S608  # our own column names
+            f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # our own column names
             f"SELECT head.seq + 1, audit_link(head.link, %s), {marks} FROM credentials_audithead AS head"
         )
     return statement, [mac, *row_values(fields, event)]

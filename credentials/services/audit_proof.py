@@ -174,9 +174,7 @@ def seal(*, now: datetime, anchor: Path | None = None) -> AuditSeal | None:
         last = AuditSeal.objects.order_by("-number").first()
         if last is not None and last.seq == head.seq:
             return None
-        made = AuditSeal(
-            number=last.number + 1 if last else 1, seq=head.seq, link=bytes(head.link), at=now
-        )
+        made = AuditSeal(number=last.number + 1 if last else 1, seq=head.seq, link=bytes(head.link), at=now)
         before = bytes(last.mac) if last else b""
         made.mac = _seal_mac(vault.purpose_key(vault.AUDIT), made, before)
         made.save(force_insert=True)

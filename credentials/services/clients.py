@@ -65,9 +65,7 @@ def subject_of(client: ServiceClient) -> Subject:
 
 def actor_of(client: ServiceClient, *, request_id: str = "", address: str = "") -> Actor:
     """A client as the one who acts."""
-    return Actor(
-        kind="client", id=str(client.pk), name=client.name, request_id=request_id, address=address
-    )
+    return Actor(kind="client", id=str(client.pk), name=client.name, request_id=request_id, address=address)
 
 
 def create(

@@ -10,16 +10,15 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from credentials.conf import conf
 from credentials.crypto.secret import Secret
-from credentials.errors import Conflict, InputInvalid, NotFound, ProviderUnreachable, TokenNotAccepted
-from credentials.models import Credential, Host, PendingConnection, Status
+from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
+from credentials.models import Credential, Host, Status
 from credentials.providers import registry, tokens
-from credentials.providers.base import Login, OAuthGrant
+from credentials.providers.base import Login
 from credentials.providers.tokens import Kind, Recognition
 from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor
-from credentials.services.verify import Look, apply_proof, keep_organizations, login_of, look, subject_of
+from credentials.services.verify import Look, apply_proof, keep_organizations, look, subject_of
 from credentials.verdicts import Verdict, VerdictCode, verdict
 
 
@@ -43,9 +42,6 @@ class Connected:
     created: bool
 
 
-# --- A pasted token -----------------------------------------------------------------------------------
-
-
 def connect_token(
     *,
     actor: Actor,
@@ -62,7 +58,7 @@ def connect_token(
     """
     login, found = _examine(host, entry, now=now)
     same = _holding(owner, host, login.token)
-    credential = same or _new_credential(owner=owner, host=host)
+    credential = same or new_credential(owner=owner, host=host)
     return _store(
         actor=actor,
         credential=credential,
@@ -94,7 +90,7 @@ def replace_token(
         label=entry.label or credential.label,
     )
     login, found = _examine(credential.host, kept, now=now)
-    _refuse_another_account(credential, found)
+    refuse_another_account(credential, found)
     return _store(
         actor=actor,
         credential=credential,
@@ -111,12 +107,12 @@ def _examine(host: Host, entry: ManualEntry, *, now: Callable[[], datetime]) -> 
     text = tokens.clean(entry.token.reveal())
     recognition = tokens.recognize(text) if text else None
     if text is None or recognition is None:
-        raise TokenNotAccepted(_refusal(VerdictCode.TOKEN_MISTYPED, host))
+        raise TokenNotAccepted(refusal(VerdictCode.TOKEN_MISTYPED, host))
     _refuse_by_shape(host, recognition)
     guide = hosts.provider_of(host, now=now).guide()
     kind = recognition.kind or Kind.PERSONAL_TOKEN
     if "email" in guide.fields and not entry.email and kind is Kind.API_TOKEN:
-        raise TokenNotAccepted(_refusal(VerdictCode.EMAIL_REQUIRED, host))
+        raise TokenNotAccepted(refusal(VerdictCode.EMAIL_REQUIRED, host))
     login = Login(token=Secret(text), kind=kind, email=entry.email, username=entry.username)
     found = look(host, login, now=now)
     if found.known and found.proof is None:
@@ -126,22 +122,18 @@ def _examine(host: Host, entry: ManualEntry, *, now: Callable[[], datetime]) -> 
 
 def _refuse_by_shape(host: Host, recognition: Recognition) -> None:
     if recognition.retired:
-        raise TokenNotAccepted(
-            _refusal(VerdictCode.TOKEN_RETIRED_KIND, host, kind=recognition.title)
-        )
+        raise TokenNotAccepted(refusal(VerdictCode.TOKEN_RETIRED_KIND, host, kind=recognition.title))
     if recognition.provider is not None and recognition.provider not in _readable_by(host):
-        raise TokenNotAccepted(
-            _refusal(VerdictCode.TOKEN_WRONG_PROVIDER, host, kind=recognition.title)
-        )
+        raise TokenNotAccepted(refusal(VerdictCode.TOKEN_WRONG_PROVIDER, host, kind=recognition.title))
     if not recognition.usable:
-        raise TokenNotAccepted(_refusal(VerdictCode.TOKEN_WRONG_KIND, host, kind=recognition.title))
+        raise TokenNotAccepted(refusal(VerdictCode.TOKEN_WRONG_KIND, host, kind=recognition.title))
 
 
 def _readable_by(host: Host) -> tuple[str, ...]:
     return (host.provider,)
 
 
-def _refusal(code: VerdictCode, host: Host, **values: object) -> Verdict:
+def refusal(code: VerdictCode, host: Host, **values: object) -> Verdict:
     known = {"host": host.name, "provider": registry.get(host.provider).title, **values}
     return verdict(code, values=known, host=host.slug)
 
@@ -149,16 +141,16 @@ def _refusal(code: VerdictCode, host: Host, **values: object) -> Verdict:
 def _explain_refusal(host: Host, recognition: Recognition, found: Verdict) -> Verdict:
     """A refused token whose checksum is wrong was mistyped, which is the kinder and truer answer."""
     if found.code is VerdictCode.TOKEN_REJECTED and recognition.checksum_ok is False:
-        return replace(_refusal(VerdictCode.TOKEN_MISTYPED, host), checked=found.checked)
+        return replace(refusal(VerdictCode.TOKEN_MISTYPED, host), checked=found.checked)
     return found
 
 
-def _refuse_another_account(credential: Credential, found: Look) -> None:
+def refuse_another_account(credential: Credential, found: Look) -> None:
     identity = found.proof.identity if found.proof else None
     if identity is None or not credential.account_id or credential.account_id == identity.account_id:
         return
     raise TokenNotAccepted(
-        _refusal(
+        refusal(
             VerdictCode.WRONG_ACCOUNT,
             credential.host,
             account=credential.account_name,
@@ -175,7 +167,7 @@ def _holding(owner: Any, host: Host, token: Secret) -> Credential | None:
     )
 
 
-def _new_credential(*, owner: Any, host: Host) -> Credential:
+def new_credential(*, owner: Any, host: Host) -> Credential:
     return Credential(owner=owner, host=host, generation=0)
 
 
@@ -198,8 +190,8 @@ def _store(
     credential.label = entry.label or credential.label
     credential.expires_at = entry.expires_at
     credential.scopes, credential.status = None, Status.UNVERIFIED
-    _put_secret(credential, access=login.token, refresh=None)
-    _save_with_facts(credential, found, actor=actor, action=action, now=now)
+    put_secret(credential, access=login.token, refresh=None)
+    save_with_facts(credential, found, actor=actor, action=action, now=now)
     return Connected(credential=credential, verdict=found.verdict, created=created)
 
 
@@ -210,7 +202,7 @@ def _lock_unchanged(credential: Credential) -> None:
         raise Conflict("This credential was changed meanwhile. Look at it again, then repeat.")
 
 
-def _put_secret(credential: Credential, *, access: Secret, refresh: Secret | None) -> None:
+def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None) -> None:
     credential.generation += 1
     credential.key_id = vault.primary_key_id()
     credential.access_envelope = vault.seal_secret(access, credential.binding("access"))
@@ -220,9 +212,7 @@ def _put_secret(credential: Credential, *, access: Secret, refresh: Secret | Non
     credential.fingerprint = vault.fingerprint(access)
 
 
-def _save_with_facts(
-    credential: Credential, found: Look, *, actor: Actor, action: str, now: datetime
-) -> None:
+def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action: str, now: datetime) -> None:
     if found.proof is not None:
         apply_proof(credential, found.proof, now=now)
     credential.status_detail = "" if found.verdict.ok else found.verdict.code.value
@@ -244,187 +234,6 @@ def _save_with_facts(
     )
 
 
-# --- OAuth --------------------------------------------------------------------------------------------
-
-
-def receive_grant(
-    *,
-    actor: Actor,
-    user: Any,
-    host: Host,
-    grant: OAuthGrant,
-    reconnects: Credential | None,
-    now: Callable[[], datetime] = timezone.now,
-) -> PendingConnection:
-    """Keep what an OAuth flow brought back, sealed, until its owner confirms it.
-
-    Raises TokenNotAccepted where the provider refuses the very token it gave, or where a reconnect
-    answered for another account; ProviderUnreachable where nobody could be asked whose it is.
-    """
-    login = Login(token=grant.access, kind=Kind.OAUTH)
-    found = look(host, login, now=now)
-    if found.proof is None:
-        if found.known:
-            raise TokenNotAccepted(found.verdict)
-        raise ProviderUnreachable(f"{host.name} did not say whose account this is.")
-    if reconnects is not None:
-        _refuse_another_account(reconnects, found)
-    scopes = grant.scopes if grant.scopes is not None else found.proof.scopes
-    return _seal_pending(
-        actor=actor,
-        pending=PendingConnection(user=user, host=host, reconnects=reconnects),
-        grant=grant,
-        found=found,
-        scopes=scopes,
-        now=now(),
-    )
-
-
-@transaction.atomic
-def _seal_pending(
-    *,
-    actor: Actor,
-    pending: PendingConnection,
-    grant: OAuthGrant,
-    found: Look,
-    scopes: tuple[str, ...] | None,
-    now: datetime,
-) -> PendingConnection:
-    assert found.proof is not None  # receive_grant refused everything else
-    identity = found.proof.identity
-    expires_in = grant.expires_in
-    pending.facts = {
-        "account_id": identity.account_id if identity else "",
-        "account_name": identity.account_name if identity else "",
-        "scopes": list(scopes) if scopes is not None else None,
-        "expires_at": (now.timestamp() + expires_in) if expires_in else None,
-        "organizations": [fact.name or fact.key for fact in found.organizations or ()],
-    }
-    pending.expires_at = now + conf.pending_duration
-    pending.access_envelope = vault.seal_secret(grant.access, pending.binding("access"))
-    if grant.refresh is not None:
-        pending.refresh_envelope = vault.seal_secret(grant.refresh, pending.binding("refresh"))
-    PendingConnection.objects.filter(expires_at__lt=now).delete()
-    pending.save(force_insert=True)
-    audit.record(
-        "connection.pending",
-        actor=actor,
-        subject=replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id)),
-        data={"account": pending.facts["account_name"], "scopes": list(scopes or ())},
-    )
-    return pending
-
-
-def get_pending(*, user: Any, pending_id: object, now: datetime) -> PendingConnection:
-    """The user's own pending connection; raises NotFound where it is gone or its time is over."""
-    pending = (
-        PendingConnection.objects.select_related("host", "reconnects")
-        .filter(pk=pending_id, user=user, expires_at__gt=now)
-        .first()
-    )
-    if pending is None:
-        raise NotFound("This connection was confirmed already, or waited too long. Start again.")
-    return pending
-
-
-def confirm(
-    *, actor: Actor, pending: PendingConnection, now: Callable[[], datetime] = timezone.now
-) -> Connected:
-    """Turn a pending connection into a credential, or into the new secret of the one it reconnects.
-
-    Connecting an account again keeps its credential's id. Fewer scopes never replace more: raises
-    TokenNotAccepted (``scope_missing``) and keeps what there is.
-    """
-    subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
-    audit.record_durably("connection.confirmed", actor=actor, subject=subject)
-    access = vault.unseal_after_audit(bytes(pending.access_envelope), pending.binding("access"))
-    refresh = (
-        vault.unseal_after_audit(bytes(pending.refresh_envelope), pending.binding("refresh"))
-        if pending.refresh_envelope is not None
-        else None
-    )
-    found = look(pending.host, Login(token=access, kind=Kind.OAUTH), now=now)
-    if found.known and found.proof is None:
-        raise TokenNotAccepted(found.verdict)
-    return _store_grant(
-        actor=actor, pending=pending, access=access, refresh=refresh, found=found, now=now()
-    )
-
-
-@transaction.atomic
-def _store_grant(
-    *,
-    actor: Actor,
-    pending: PendingConnection,
-    access: Secret,
-    refresh: Secret | None,
-    found: Look,
-    now: datetime,
-) -> Connected:
-    if not PendingConnection.objects.select_for_update().filter(pk=pending.pk).exists():
-        raise Conflict("This connection was confirmed already.")
-    credential = _reconnected(pending) or _new_credential(owner=pending.user, host=pending.host)
-    created = credential.generation == 0
-    if not created:
-        _refuse_fewer_scopes(credential, pending)
-    credential.kind = Kind.OAUTH.value
-    credential.account_id = pending.facts["account_id"]
-    credential.account_name = pending.facts["account_name"]
-    credential.oauth_client_id = pending.host.client_id
-    ends = pending.facts["expires_at"]
-    credential.expires_at = datetime.fromtimestamp(ends, tz=now.tzinfo) if ends else None
-    credential.status = Status.UNVERIFIED
-    _put_secret(credential, access=access, refresh=refresh)
-    _save_with_facts(
-        credential,
-        found,
-        actor=actor,
-        action="credential.connected" if created else "credential.reconnected",
-        now=now,
-    )
-    if pending.facts["scopes"] is not None and credential.scopes is None:
-        credential.scopes = pending.facts["scopes"]
-        credential.save(update_fields=["scopes"])
-    pending.delete()
-    return Connected(credential=credential, verdict=found.verdict, created=created)
-
-
-def _reconnected(pending: PendingConnection) -> Credential | None:
-    """The credential this grant renews: the one that was named, else the same account's."""
-    live = Credential.objects.select_for_update().exclude(status=Status.DISCONNECTED)
-    if pending.reconnects_id:
-        return live.filter(pk=pending.reconnects_id, owner=pending.user).first()
-    if not pending.facts["account_id"]:
-        return None
-    return live.filter(
-        owner=pending.user,
-        host=pending.host,
-        kind=Kind.OAUTH.value,
-        account_id=pending.facts["account_id"],
-    ).first()
-
-
-def _refuse_fewer_scopes(credential: Credential, pending: PendingConnection) -> None:
-    granted = pending.facts["scopes"]
-    lost = sorted(set(credential.scopes or ()) - set(granted or ()))
-    if granted is None or not lost or not credential.is_lendable:
-        return
-    raise TokenNotAccepted(
-        _refusal(VerdictCode.SCOPE_MISSING, pending.host, scopes=", ".join(lost))
-    )
-
-
-@transaction.atomic
-def cancel(*, actor: Actor, pending: PendingConnection) -> None:
-    """Throw a pending connection away."""
-    subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
-    audit.record("connection.canceled", actor=actor, subject=subject)
-    pending.delete()
-
-
-# --- Small things -------------------------------------------------------------------------------------
-
-
 @transaction.atomic
 def rename(*, actor: Actor, credential: Credential, label: str) -> Credential:
     """Give a credential another label; raises InputInvalid where it is too long."""
@@ -434,17 +243,3 @@ def rename(*, actor: Actor, credential: Credential, label: str) -> Credential:
     credential.save(update_fields=["label", "updated_at"])
     audit.record("credential.renamed", actor=actor, subject=subject_of(credential))
     return credential
-
-
-__all__ = [
-    "Connected",
-    "ManualEntry",
-    "cancel",
-    "confirm",
-    "connect_token",
-    "get_pending",
-    "login_of",
-    "receive_grant",
-    "rename",
-    "replace_token",
-]

@@ -64,17 +64,13 @@ def _take_secret(*, actor: Actor, credential: Credential, now: datetime) -> Secr
         return None
 
 
-def _revoke(
-    credential: Credential, token: Secret | None, *, now: Callable[[], datetime]
-) -> RevocationResult:
+def _revoke(credential: Credential, token: Secret | None, *, now: Callable[[], datetime]) -> RevocationResult:
     provider = hosts.provider_of(credential.host, now=now)
     by_hand = RevocationResult(outcome=Revocation.MANUAL, manual_url=provider.guide().manage_url)
     if token is None:
         return by_hand
     try:
-        client_secret = (
-            vault.open_client_secret(credential.host) if credential.host.offers_oauth else None
-        )
+        client_secret = vault.open_client_secret(credential.host) if credential.host.offers_oauth else None
         return provider.revoke(login_of(credential, token), client_secret=client_secret)
     except ForgekeyError:
         return by_hand

@@ -81,9 +81,7 @@ def add_host(
     envelopes are bound to it.
     """
     if provider not in registry.names():
-        raise InputInvalid(
-            f"Unknown provider. Known are: {', '.join(registry.names())}.", field="provider"
-        )
+        raise InputInvalid(f"Unknown provider. Known are: {', '.join(registry.names())}.", field="provider")
     web_url = _checked_url(web_url, field="web_url", allow_private=allow_private_network)
     api_url = api_url or registry.get(provider).default_api_url(web_url)
     api_url = _checked_url(api_url, field="api_url", allow_private=allow_private_network)
@@ -129,7 +127,9 @@ _AUDITED = (
 def _checked_url(text: str, *, field: str, allow_private: bool) -> str:
     address = parse(text)
     if address.scheme != "https" and not allow_private:
-        raise InputInvalid("Only https is allowed here, unless the host is on a private network.", field=field)
+        raise InputInvalid(
+            "Only https is allowed here, unless the host is on a private network.", field=field
+        )
     return "/".join((address.origin, *address.segments))
 
 

@@ -12,26 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
 from credentials.conf import conf
 from credentials.crypto.secret import Secret
-from credentials.errors import (
-    AuditUnavailable,
-    Conflict,
-    InputInvalid,
-    KeyUnavailable,
-    NotFound,
-    NoUsableCredential,
-)
-from credentials.models import Credential, Lease, Outcome, Scope, ServiceClient, Status
+from credentials.errors import AuditUnavailable, Conflict, InputInvalid, KeyUnavailable, NoUsableCredential
+from credentials.models import Lease, Scope, ServiceClient
 from credentials.models.credential import secret_binding
 from credentials.providers import registry
 from credentials.providers.base import Login
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
-from credentials.services import audit, choice, clients, hosts, lend_statements, vault
+from credentials.services import audit, choice, clients, lend_statements, vault
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import Candidate, Choice, Judged
 from credentials.services.clients import PresentedKey
@@ -174,16 +167,12 @@ def _prefixes(target: RepositoryAddress | None) -> list[str]:
     return ["/".join(segments[:length]) for length in range(1, len(segments))]
 
 
-def _at_longest_prefix(
-    candidates: Sequence[Candidate], target: RepositoryAddress | None
-) -> list[Candidate]:
+def _at_longest_prefix(candidates: Sequence[Candidate], target: RepositoryAddress | None) -> list[Candidate]:
     """Only the hosts whose own path begins the repository's, the longest such path winning."""
     if target is None:
         return list(candidates)
     bases = {item.web_url: parse(item.web_url).segments for item in candidates}
-    fitting = {
-        url: len(base) for url, base in bases.items() if target.segments[: len(base)] == base
-    }
+    fitting = {url: len(base) for url, base in bases.items() if target.segments[: len(base)] == base}
     longest = max(fitting.values(), default=0)
     return [item for item in candidates if fitting.get(item.web_url) == longest]
 
@@ -288,132 +277,4 @@ def _open(lease: Lease, chosen: Candidate, found: _Found) -> LentCredential:
         chosen_because=lease.chosen_because,
         judged=found.choice.judged,
         lease_expires_at=lease.expires_at,
-    )
-
-
-# --- Afterwards ---------------------------------------------------------------------------------------
-
-
-def get(*, client: ServiceClient, lease_id: UUID) -> Lease:
-    """The client's own lease; raises NotFound for anybody else's."""
-    lease = (
-        Lease.objects.select_related("credential__host", "credential__owner", "client")
-        .filter(pk=lease_id, client=client)
-        .first()
-    )
-    if lease is None:
-        raise NotFound("There is no such lease.")
-    return lease
-
-
-@transaction.atomic
-def end(*, actor: Actor, lease: Lease, now: datetime) -> Lease:
-    """End a lease before its time; ending it twice changes nothing."""
-    if Lease.objects.filter(pk=lease.pk, ended_at=None).update(ended_at=now):
-        audit.record("lease.ended", actor=actor, subject=_lease_subject(lease), data={"lease": str(lease.pk)})
-        lease.ended_at = now
-    return lease
-
-
-@transaction.atomic
-def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: datetime) -> Lease:
-    """Keep what the borrower says of the credential. A rejection should be followed by a verification,
-    which the caller puts into the queue."""
-    if outcome is Outcome.NONE:
-        raise InputInvalid("Report accepted or rejected.", field="outcome")
-    lease.outcome, lease.outcome_detail, lease.reported_at = outcome, detail[:200], now
-    lease.save(update_fields=["outcome", "outcome_detail", "reported_at"])
-    audit.record(
-        "lease.reported",
-        actor=actor,
-        subject=_lease_subject(lease),
-        repository=lease.repository_url,
-        data={"lease": str(lease.pk), "outcome": outcome.value},
-    )
-    return lease
-
-
-def _lease_subject(lease: Lease) -> Subject:
-    credential = lease.credential
-    return Subject(
-        kind="credential",
-        id=str(credential.pk),
-        name=str(credential),
-        owner_id=str(credential.owner_id),
-        owner_name=credential.owner.get_username(),
-        host=credential.host.slug,
-    )
-
-
-def reopen(
-    *,
-    client: ServiceClient,
-    lease_id: UUID,
-    address: str,
-    request_id: str = "",
-    now: Callable[[], datetime] = timezone.now,
-) -> LentCredential:
-    """Answer a repeated request (same ``Idempotency-Key``) with the lease it made.
-
-    The opening is recorded like the first one. Raises Conflict where the lease has ended or its
-    credential was changed since.
-    """
-    lease = get(client=client, lease_id=lease_id)
-    credential = lease.credential
-    if not lease.is_active(now()) or not credential.is_lendable or credential.access_envelope is None:
-        raise Conflict("The lease of this Idempotency-Key has ended. Use a new key.")
-    actor = clients.actor_of(client, request_id=request_id, address=address)
-    token = vault.open_credential(
-        credential,
-        record=lambda: audit.record_durably(
-            "lease.repeated",
-            actor=actor,
-            subject=_lease_subject(lease),
-            repository=lease.repository_url,
-            purpose=lease.purpose,
-            reference=lease.reference,
-            data={"lease": str(lease.pk)},
-        ),
-    )
-    chosen = candidate_of(credential)
-    login = registry.get(credential.host.provider).git_login(
-        Login(token=token, kind=Kind(credential.kind), email=credential.email, username=credential.username)
-    )
-    return LentCredential(
-        lease_id=lease.pk,
-        username=login.username,
-        password=login.password,
-        candidate=chosen,
-        repository_url=lease.repository_url,
-        chosen_because=lease.chosen_because,
-        judged=(),
-        lease_expires_at=lease.expires_at,
-    )
-
-
-def candidate_of(credential: Credential) -> Candidate:
-    """A stored credential as the choice sees it."""
-    host = credential.host
-    return Candidate(
-        id=credential.pk,
-        owner_id=credential.owner_id,
-        host_slug=host.slug,
-        host_name=host.name,
-        host_binding=host.binding_key,
-        provider=host.provider,
-        web_url=host.web_url,
-        api_url=host.api_url,
-        kind=credential.kind,
-        label=credential.label,
-        status=credential.status,
-        account_id=credential.account_id,
-        account_name=credential.account_name,
-        email=credential.email,
-        username=credential.username,
-        expires_at=credential.expires_at,
-        last_verified_at=credential.last_verified_at,
-        created_at=credential.created_at,
-        generation=credential.generation,
-        access_envelope=credential.access_envelope,
-        organization="",
     )

@@ -63,7 +63,7 @@ def _statement(by: str, *, with_path: bool) -> str:
     names = {
         "users": user._meta.db_table,
         "pk": user._meta.pk.column,
-        "username": user._meta.get_field(user.USERNAME_FIELD).column,
+        "username": getattr(user._meta.get_field(user.USERNAME_FIELD), "column", ""),
         "marks": ", ".join(["%s"] * _PREFIXES),
         "column": {"origin": "web_origin", "host": "slug"}.get(by, ""),
     }
@@ -85,10 +85,10 @@ def select(
 
     Empty where no client has this ``public_id``.
     """
-    by, value = ("origin", origin) if origin else ("host", host)
-    if credential is not None:
-        by, value = "credential", credential if connection.features.has_native_uuid_field else credential.hex
-    parameters: list[Any] = [user, value]
+    by = "credential" if credential else "origin" if origin else "host"
+    native = connection.features.has_native_uuid_field
+    row_id = credential if native or credential is None else credential.hex
+    parameters: list[Any] = [user, row_id or origin or host]
     if prefixes:
         kept = list(prefixes[:_PREFIXES])
         parameters += kept + [kept[-1]] * (_PREFIXES - len(kept))
@@ -196,12 +196,17 @@ def insert(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
 
     Raises RuntimeError inside another transaction: it could roll back after the secret left.
     """
-    if connection.in_atomic_block and not connection.atomic_blocks[-1]._from_testcase:
+    if connection.in_atomic_block and not _only_a_test():
         raise RuntimeError("A credential cannot be lent inside another transaction.")
     if connection.vendor == "postgresql":
         return _insert_at_once(lease, event, generation=generation)
     with transaction.atomic():
         return _insert_one_by_one(lease, event, generation=generation)
+
+
+def _only_a_test() -> bool:
+    """Whether the one transaction around us is that of a TestCase, as Django's own ``durable`` asks."""
+    return bool(getattr(connection.atomic_blocks[-1], "_from_testcase", False))
 
 
 _STILL_LENDABLE = (
@@ -218,9 +223,9 @@ def _still_lendable(lease: Lease, generation: int) -> list[Any]:
 
 def _lease_sql(source: str) -> str:
     fields = _lease_fields()
-    columns = ", ".join(field.column for field in fields)
+    columns = ", ".join(str(field.column) for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO credentials_lease ({columns}) SELECT {marks} {source}"  # noqa: S608  # own names
+    return f"INSERT INTO credentials_lease ({columns}) SELECT {marks} {source}"  # own names
 
 
 def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
@@ -232,9 +237,7 @@ def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool
     lease_values = audit.row_values(_lease_fields(), lease)
     mac, *event_values = values
     with connection.cursor() as cursor:
-        cursor.execute(
-            guarded, [mac, *_still_lendable(lease, generation), *lease_values, *event_values]
-        )
+        cursor.execute(guarded, [mac, *_still_lendable(lease, generation), *lease_values, *event_values])
         return bool(cursor.rowcount)
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from credentials.crypto.secret import Secret
 from credentials.models import Host
-from credentials.providers.base import OAuthGrant
+from credentials.providers.grants import OAuthGrant
 from credentials.providers.http import Basic
 from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor

@@ -47,7 +47,7 @@ _lock = threading.Lock()
 def ring() -> KeyRing:
     """The key ring, loaded once per process.
 
-    Raises KeyUnavailable (with what to do) where the source is missing or wrong: rows stay untouched.
+    Raises CryptoError (with what to do) where the source is missing, unsafe or wrong; rows stay untouched.
     """
     if _loaded.ring is None:
         with _lock:
@@ -82,7 +82,11 @@ def _first_run_ring(path: Path) -> KeyRing:
         raise KeyUnavailable(
             f"There is no key file {path.name}. Make one with: python manage.py generate_key --file PATH"
         )
-    return create_key_file(path)
+    try:
+        return create_key_file(path)
+    except CryptoError:
+        # Another process was first; what it wrote is the ring.
+        return FileSource(path).load()
 
 
 def _count_wrap(key_ring: KeyRing) -> None:
@@ -91,9 +95,7 @@ def _count_wrap(key_ring: KeyRing) -> None:
     counted = RingKey.objects.filter(key_id=key.id, wraps__lt=WRAP_LIMIT).update(wraps=F("wraps") + 1)
     if counted:
         return
-    _, created = RingKey.objects.get_or_create(
-        key_id=key.id, defaults={"check_value": key.kcv, "wraps": 1}
-    )
+    _, created = RingKey.objects.get_or_create(key_id=key.id, defaults={"check_value": key.kcv, "wraps": 1})
     if not created:
         raise ConfigurationError(
             f"Key {key.id} has wrapped {WRAP_LIMIT} secrets. Add a new first key: python manage.py generate_key"
@@ -193,7 +195,6 @@ def is_unlocked() -> bool:
 def envelope_key_id(blob: bytes) -> str:
     """The id of the key that wraps ``blob``."""
     return key_id_of(bytes(blob))
-
 
 
 def envelope_mac(credential: Credential) -> str:

@@ -193,9 +193,7 @@ def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -
     credential.last_verified_at = now
 
 
-def keep_organizations(
-    credential: Credential, facts: tuple[OrganizationFact, ...], *, now: datetime
-) -> None:
+def keep_organizations(credential: Credential, facts: tuple[OrganizationFact, ...], *, now: datetime) -> None:
     """Bring the credential's organizations up to date. One that is not listed is kept: half a list
     is not a list."""
     for fact in facts:

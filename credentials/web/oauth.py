@@ -26,7 +26,8 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.models import Credential, Host, PendingConnection
-from credentials.services import connect, hosts, oauth
+from credentials.services import hosts, oauth
+from credentials.services import pending as pendings
 from credentials.services.circumstances import actor_of_user
 from credentials.verdicts import Verdict
 from credentials.web import queries
@@ -120,7 +121,7 @@ def _receive(
         code_verifier=Secret(state["pkce_code_verifier"]),
         redirect_uri=HostAdapter(request, host).get_callback_url(request, provider.app),
     )
-    return connect.receive_grant(
+    return pendings.receive_grant(
         actor=actor, user=request.user, host=host, grant=grant, reconnects=reconnects
     )
 
@@ -168,17 +169,17 @@ def _failed(
 @recent_authentication_required
 def confirm(request: HttpRequest, pending_id: UUID) -> HttpResponse:
     """Name both accounts, and link them only when the person says so."""
-    pending = connect.get_pending(user=request.user, pending_id=pending_id, now=timezone.now())
+    pending = pendings.get(user=request.user, pending_id=pending_id, now=timezone.now())
     if request.method == "GET":
         context = {"pending": pending, "host": pending.host, "facts": pending.facts}
         return render(request, "credentials/confirm.html", context)
     actor = actor_of_user(request.META, request.user)
     if request.POST.get("action") != "confirm":
-        connect.cancel(actor=actor, pending=pending)
+        pendings.cancel(actor=actor, pending=pending)
         messages.info(request, _("Nothing was connected."))
         return redirect("connections")
     try:
-        done = connect.confirm(actor=actor, pending=pending)
+        done = pendings.confirm(actor=actor, pending=pending)
     except TokenNotAccepted as error:
         return _failed(request, pending.host, verdict=error.verdict)
     except Conflict as error:

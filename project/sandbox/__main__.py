@@ -14,7 +14,9 @@ from project.sandbox.world import World
 
 def _arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m project.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8900, help="first port, one for each host; 0 picks free ones")
+    parser.add_argument(
+        "--port", type=int, default=8900, help="first of one port per host; 0 picks free ones"
+    )
     parser.add_argument("--data-dir", type=Path, required=True, help="where repositories and tokens are kept")
     parser.add_argument(
         "--app-redirect-base",

@@ -1,4 +1,4 @@
-"""The emulated Bitbucket Cloud: API tokens with an e-mail, access tokens, OAuth with rotating refresh tokens."""
+"""The emulated Bitbucket Cloud: API tokens with an e-mail, access tokens, rotating refresh tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from project.sandbox import bitbucket_rest, tokens
-from project.sandbox.bitbucket_rest import CHALLENGE, MISSING_SCOPE, NO_ACCESS
+from project.sandbox.bitbucket_rest import CHALLENGE, MISSING_SCOPE, NO_ACCESS, REPOSITORY
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
 from project.sandbox.oauth import Reason, Rules
 from project.sandbox.seed import App, Repository
@@ -39,6 +39,7 @@ class Bitbucket(EmulatedHost):
     server = "AtlassianEdge"
     realm = "Bitbucket.org HTTP"
     api_prefix = "/2.0"
+    manage_paths = ("/account/settings/app-authorizations/",)
     organization_switches = ("blocked",)
     kinds = {
         "oauth": TokenKind(
@@ -88,20 +89,9 @@ class Bitbucket(EmulatedHost):
             "token_type": "bearer",
             "expires_in": round((token.expires_at or 0) - token.created_at),
             "refresh_token": refresh,
-            "state": "authorization_code",
         }
 
     # Access
-
-    def required(self, token: Token, *, api_token: str, oauth: str) -> str:
-        """The scope asked for, in the words that the token's kind has for it."""
-        return api_token if token.kind == "api_token" else oauth
-
-    def lacks(self, token: Token, *, api_token: str, oauth: str) -> bool:
-        required = self.required(token, api_token=api_token, oauth=oauth)
-        granted = set(token.scopes)
-        # A classic scope for writing includes the one for reading; those of API tokens imply nothing.
-        return required not in granted and (token.kind == "api_token" or f"{required}:write" not in granted)
 
     def barrier(self, token: Token, repository: Repository, *, contents: bool) -> Barrier | None:
         if repository.private:
@@ -110,8 +100,7 @@ class Bitbucket(EmulatedHost):
             workspace = self.state.organizations.get(repository.owner)
             if workspace is not None and workspace.blocked:
                 return Barrier.BLOCKED
-        lacks = self.lacks(token, api_token="read:repository:bitbucket", oauth="repository")
-        return Barrier.SCOPE if lacks else None
+        return Barrier.SCOPE if REPOSITORY.is_missing_in(token) else None
 
     # Git
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from project.sandbox.host import Barrier
 from project.sandbox.listing import address, page_of
 from project.sandbox.seed import Person, Repository, stable_uuid
 from project.sandbox.tokens import Token
-from project.sandbox.wire import BadRequest, Handler, Request, Response, html_response, json_response
+from project.sandbox.wire import BadRequestError, Handler, Request, Response, html_response, json_response
 
 if TYPE_CHECKING:
     from project.sandbox.bitbucket import Bitbucket
@@ -29,15 +30,39 @@ ANNOUNCEMENT = "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANG
 SOME_TIME = "2024-03-01T08:00:00.000000+00:00"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """One permission in the two languages: that of API tokens, and that of OAuth and access tokens."""
+
+    api: str
+    classic: str
+
+    def required_of(self, token: Token) -> str:
+        return self.api if token.kind == "api_token" else self.classic
+
+    def is_missing_in(self, token: Token) -> bool:
+        """A classic scope for writing includes the one for reading; those of API tokens imply nothing."""
+        required = self.required_of(token)
+        if token.kind == "api_token":
+            return required not in token.scopes
+        return bool(required) and not {required, f"{required}:write"} & set(token.scopes)
+
+
+USER = Scope(api="read:user:bitbucket", classic="account")
+WORKSPACES = Scope(api="read:workspace:bitbucket", classic="account")
+WORKSPACE = Scope(api="read:workspace:bitbucket", classic="")
+REPOSITORY = Scope(api="read:repository:bitbucket", classic="repository")
+
+
 def known(request: Request) -> Token:
     """The token of a request that was let through because it showed one."""
     if request.token is None:
-        raise BadRequest(NOT_SUPPORTED)
+        raise BadRequestError(NOT_SUPPORTED)
     return request.token
 
 
 def lost_page(host: Bitbucket, request: Request) -> Response:
-    """The answer to an unknown path: a page of some 25 kB with the caller's profile in it, never to be logged."""
+    """The answer to an unknown path: a page of some 25 kB with the caller in it: never to be logged."""
     token = request.token
     profile = escape(token.account) if token else "anonymous"
     filler = "<!-- the sandbox fills its page up, as the original's is long -->\n" * 370
@@ -55,25 +80,20 @@ class Rest:
         self._host = host
         self._state = host.state
         add = host.router.add
-        user = self.guarded(self.user, api_token="read:user:bitbucket", oauth="account")
-        add("GET", f"{PREFIX}/user", user)
+        add("GET", f"{PREFIX}/user", self.guarded(self.user, USER))
         for path in REMOVED:
             add("GET", f"{PREFIX}{path}", self.gone)
-        workspace_scope = {"api_token": "read:workspace:bitbucket", "oauth": "account"}
-        add("GET", f"{PREFIX}/user/workspaces", self.guarded(self.workspaces, **workspace_scope))
-        permission = self.guarded(self.permission, **workspace_scope)
+        add("GET", f"{PREFIX}/user/workspaces", self.guarded(self.workspaces, WORKSPACES))
+        permission = self.guarded(self.permission, WORKSPACES)
         add("GET", f"{PREFIX}/user/workspaces/{{name}}/permission", permission)
-        add("GET", f"{PREFIX}/workspaces/{{name}}", self.guarded(self.workspace, api_token="read:workspace:bitbucket"))
-        repository_scope = {"api_token": "read:repository:bitbucket", "oauth": "repository"}
-        add("GET", f"{PREFIX}/repositories/{{owner}}", self.guarded(self.repositories, **repository_scope))
-        one = self.guarded(self.repository, anonymous=True, **repository_scope)
+        add("GET", f"{PREFIX}/workspaces/{{name}}", self.guarded(self.workspace, WORKSPACE))
+        add("GET", f"{PREFIX}/repositories/{{owner}}", self.guarded(self.repositories, REPOSITORY))
+        one = self.guarded(self.repository, REPOSITORY, anonymous=True)
         add("GET", f"{PREFIX}/repositories/{{owner}}/{{name}}", one)
-        archive = self.guarded(self.archive, anonymous=True, **repository_scope)
+        archive = self.guarded(self.archive, REPOSITORY, anonymous=True)
         add("GET", "/{owner}/{name}/get/{file*}", archive)
 
-    def guarded(
-        self, handler: Handler, *, api_token: str = "", oauth: str = "", anonymous: bool = False
-    ) -> Handler:
+    def guarded(self, handler: Handler, scope: Scope, *, anonymous: bool = False) -> Handler:
         """Ask for a live credential shown in the right way, and for the scope in its kind's words."""
 
         def admit(request: Request, **arguments: str) -> Response:
@@ -82,12 +102,12 @@ class Rest:
             request.token = token = self._token(request)
             if token is None:
                 return self._host.problem(request, 401, NOT_SUPPORTED, headers=CHALLENGE)
-            scope = self._host.required(token, api_token=api_token, oauth=oauth)
-            headers = (("X-Accepted-Oauth-Scopes", scope),)
+            required = scope.required_of(token)
+            headers = (("X-Accepted-Oauth-Scopes", required),)
             # An access token belongs to no person.
-            is_nobody = token.kind == "access_token" and arguments == {} and request.path.startswith(f"{PREFIX}/user")
-            if is_nobody or (scope and self._host.lacks(token, api_token=api_token, oauth=oauth)):
-                detail = {"required": [scope], "granted": list(token.scopes)}
+            is_nobody = token.kind == "access_token" and request.path.startswith(f"{PREFIX}/user")
+            if is_nobody or scope.is_missing_in(token):
+                detail = {"required": [required], "granted": list(token.scopes)}
                 return self._host.problem(request, 403, MISSING_SCOPE, headers=headers, detail=detail)
             return self._host.finished(request, handler(request, **arguments).with_headers(headers))
 

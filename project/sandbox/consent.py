@@ -49,16 +49,14 @@ def ask(host: EmulatedHost, person: Person, app: App, scopes: tuple[str, ...], t
 
 
 def _scopes(host: EmulatedHost, scopes: tuple[str, ...]) -> str:
-    known = host.rules.scopes
+    labels = {scope: f"{scope}: {host.rules.scopes.get(scope, scope)}" for scope in scopes}
     if not scopes:
         return paragraph("It asks for no scope: public data only.")
     if not host.rules.scopes_can_be_narrowed:
-        rows = "".join(f"<li><code>{escape(scope)}</code>: {escape(known.get(scope, scope))}</li>" for scope in scopes)
+        rows = "".join(f"<li>{escape(label)}</li>" for label in labels.values())
         return f"<p>It asks for:</p><ul>{rows}</ul>"
-    rows = "".join(
-        checkbox(f"{scope}: {known.get(scope, scope)}", name="scopes[]", value=scope, checked=True) for scope in scopes
-    )
-    return fieldset("It asks for", hidden("scopes[]", ""), rows)
+    boxes = (checkbox(label, name="scopes[]", value=scope, checked=True) for scope, label in labels.items())
+    return fieldset("It asks for", hidden("scopes[]", ""), *boxes)
 
 
 def _sso(organizations: list[Organization]) -> str:
@@ -79,4 +77,5 @@ def _state(app: App, organization: Organization, target: str) -> str:
         return paragraph(f"{name}: access was requested; an owner has to approve it.")
     if organization.request == "denied":
         return paragraph(f"{name}: an owner has denied {app.name}.")
-    return form(target, f"{escape(name)}: ", button(f"Request access to {name}", name="organization", value=name))
+    request = button(f"Request access to {name}", name="organization", value=name)
+    return form(target, f"{escape(name)}: ", request)

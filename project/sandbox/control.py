@@ -11,7 +11,7 @@ from project.sandbox.journal import Fault
 from project.sandbox.pages import is_own_origin
 from project.sandbox.switches import changed
 from project.sandbox.tokens import Token
-from project.sandbox.wire import BadRequest, Request, Response, json_response, redirect
+from project.sandbox.wire import BadRequestError, Request, Response, json_response, redirect
 
 if TYPE_CHECKING:
     from project.sandbox.host import EmulatedHost
@@ -31,10 +31,11 @@ def handle(host: EmulatedHost, request: Request) -> Response:
         return _problem("Another site's page may not flip switches.", 403)
     parts = [part for part in request.path.removeprefix(PREFIX).split("/") if part]
     try:
-        data = _read(host, request, parts) if request.method in {"GET", "HEAD"} else _write(host, request, parts)
+        answer = _read if request.method in {"GET", "HEAD"} else _write
+        data = answer(host, request, parts)
     except LookupError:
         return _problem("There is no such thing here.", 404)
-    except (ValueError, TypeError, BadRequest) as error:
+    except (ValueError, TypeError, BadRequestError) as error:
         return _problem(str(error), 422)
     if isinstance(data, Response):
         return data
@@ -93,6 +94,7 @@ def _reset(host: EmulatedHost) -> None:
     host.faults.clear()
     host.calls.clear()
     host.lift_ban()
+    host.authorization_server.forget_codes()
 
 
 def _token(host: EmulatedHost, token_id: str) -> Token:
@@ -133,13 +135,17 @@ def _grants(host: EmulatedHost, query: Mapping[str, str]) -> dict[str, Any]:
     grants = [
         token_facts(host, token)
         for token in host.state.live_tokens()
-        if query.get("kind", token.kind) == token.kind and query.get("account", token.account) == token.account
+        if all(query.get(name, getattr(token, name)) == getattr(token, name) for name in ("kind", "account"))
     ]
     return {"count": len(grants), "grants": grants}
 
 
 def _as_list(value: object) -> list[str]:
-    return value.split() if isinstance(value, str) else [str(item) for item in value or ()]  # type: ignore[attr-defined]  anything else raises TypeError, which is answered
+    if isinstance(value, str):
+        return value.split()
+    if value is None or isinstance(value, list):
+        return [str(item) for item in value or ()]
+    raise ValueError("a list is expected")
 
 
 def _mint(host: EmulatedHost, request: Request, fields: dict[str, Any]) -> object:

@@ -34,7 +34,8 @@ SHOWN_TOKENS = 50
 def show(host: EmulatedHost) -> Response:
     """The page of one host."""
     neighbors = "".join(
-        f'<li><a href="{escape(url)}/_sandbox/">{escape(slug)}</a></li>' for slug, url in host.neighbors.items()
+        f'<li><a href="{escape(url)}/_sandbox/">{escape(slug)}</a></li>'
+        for slug, url in host.neighbors.items()
     )
     tokens = host.state.tokens()[-SHOWN_TOKENS:]
     return page(
@@ -86,7 +87,12 @@ def _organization(host: EmulatedHost, item: Organization) -> str:
     switches = (_switch(name, getattr(item, name)) for name in host.organization_switches)
     return form(
         f"/_sandbox/organizations/{item.name}",
-        fieldset(item.name, paragraph(f"Members: {members}", note=True), *switches, button(f"Set {item.name}")),
+        fieldset(
+            item.name,
+            paragraph(f"Members: {members}", note=True),
+            *switches,
+            button(f"Set {item.name}"),
+        ),
     )
 
 
@@ -112,7 +118,7 @@ def _token(host: EmulatedHost, token: Token) -> str:
             action,
             text_field("Scopes", name="scopes", value=" ".join(token.scopes)),
             text_field("Single sign-on organizations", name="sso", value=" ".join(token.sso)),
-            choice("Waits for approval", name="pending", options=("true", "false"), value=str(token.pending).lower()),
+            _switch("pending", token.pending),
             button(f"Set {token.id}"),
         ),
         form(action, hidden("revoked", "true"), button(f"Revoke {token.id}")),
@@ -149,5 +155,6 @@ def _calls(host: EmulatedHost) -> str:
         f"<td>{call['status']}</td><td>{escape(call['auth'])}</td><td>{escape(call['token'] or '')}</td></tr>"
         for call in reversed(host.calls.since(0)[-SHOWN_CALLS:])
     )
-    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("#", "Method", "Path", "Status", "Auth", "Token"))
+    names = ("#", "Method", "Path", "Status", "Auth", "Token")
+    heads = "".join(f"<th scope='col'>{name}</th>" for name in names)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"

@@ -115,8 +115,8 @@ def serve(request: Request, call: GitCall, repository: Path) -> Response:
         stderr=subprocess.DEVNULL,
         bufsize=0,
     )
-    assert child.stdin is not None  # noqa: S101  tells the type checker what PIPE means
-    assert child.stdout is not None  # noqa: S101
+    assert child.stdin is not None
+    assert child.stdout is not None
     feeder = threading.Thread(target=_feed, args=(request, child.stdin), daemon=True)
     feeder.start()
     status, headers = _head(child.stdout)

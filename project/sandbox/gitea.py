@@ -1,4 +1,4 @@
-"""The emulated Gitea: 40 hexadecimal digits as tokens, granular scopes, OAuth with reusable refresh tokens."""
+"""The emulated Gitea: 40 hexadecimal digits as tokens, granular scopes, reusable refresh tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token
 from project.sandbox.wire import (
     Authorization,
-    BadRequest,
+    BadRequestError,
     Handler,
     Headers,
     Request,
@@ -44,7 +44,7 @@ CANNOT_FIND = "The target couldn't be found."
 def known(request: Request) -> Token:
     """The token of a request that was let through because it showed one."""
     if request.token is None:
-        raise BadRequest("token is required")
+        raise BadRequestError("token is required")
     return request.token
 
 
@@ -96,8 +96,16 @@ class Gitea(EmulatedHost):
         add("GET", f"{PREFIX}/version", self.version)
         add("GET", f"{PREFIX}/user", self.guarded(self.user, "read:user"))
         add("GET", f"{PREFIX}/user/orgs", self.guarded(self.organizations, "read:user", "read:organization"))
-        add("GET", f"{PREFIX}/user/repos", self.guarded(self.user_repositories, "read:user", "read:repository"))
-        add("GET", f"{PREFIX}/orgs/{{name}}", self.guarded(self.organization, "read:organization", anonymous=True))
+        add(
+            "GET",
+            f"{PREFIX}/user/repos",
+            self.guarded(self.user_repositories, "read:user", "read:repository"),
+        )
+        add(
+            "GET",
+            f"{PREFIX}/orgs/{{name}}",
+            self.guarded(self.organization, "read:organization", anonymous=True),
+        )
         scope = "read:repository"
         add("GET", f"{PREFIX}/repos/search", self.guarded(self.search, scope, anonymous=True))
         add("GET", f"{PREFIX}/repos/{{owner}}/{{name}}", self.guarded(self.repository, scope, anonymous=True))
@@ -140,9 +148,9 @@ class Gitea(EmulatedHost):
     # Access
 
     def barrier(self, token: Token, repository: Repository, *, contents: bool) -> Barrier | None:
-        if repository.private:
-            if not self.state.is_reader(token.account, repository) or "public-only" in token.scopes:
-                return Barrier.NOT_FOUND
+        is_reader = self.state.is_reader(token.account, repository) and "public-only" not in token.scopes
+        if repository.private and not is_reader:
+            return Barrier.NOT_FOUND
         return None if has_scope(token, "read:repository") else Barrier.SCOPE
 
     def git_token(self, authorization: Authorization) -> Token | None:
@@ -247,7 +255,9 @@ class Gitea(EmulatedHost):
         }
 
     def organizations(self, request: Request) -> Response:
-        return self._listed(request, self.state.organizations_of(known(request).account), self._organization_facts)
+        return self._listed(
+            request, self.state.organizations_of(known(request).account), self._organization_facts
+        )
 
     def organization(self, request: Request, *, name: str) -> Response:
         item = self.state.organization(name)

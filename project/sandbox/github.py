@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from project.sandbox import github_apps, github_pages, github_rest, tokens
+from project.sandbox import github_apps, github_pages, github_rest, github_words, tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
 from project.sandbox.oauth import Reason, Rules
 from project.sandbox.seed import App, Organization, Repository
@@ -31,7 +31,6 @@ from project.sandbox.wire import (
 DAY = 86_400
 HOURLY_ALLOWANCE = 5000
 DOCS = "https://docs.github.com/rest"
-RESTRICTIONS_URL = "https://docs.github.com/articles/restricting-access-to-your-organization-s-data/"
 CLASSIC = frozenset({"personal_token", "oauth"})
 SCOPES = {
     "repo": "full control of private repositories",
@@ -69,6 +68,7 @@ class GitHub(EmulatedHost):
     realm = "GitHub"
     api_prefix = "/api/v3"
     usual_grant_type = "authorization_code"
+    manage_paths = ("/settings/tokens", "/settings/personal-access-tokens", "/settings/applications")
     organization_switches = (
         "approved",
         "request",
@@ -81,7 +81,9 @@ class GitHub(EmulatedHost):
     )
     kinds = {
         "oauth": TokenKind(make=lambda person, ends: tokens.github("gho"), username="x-access-token"),
-        "personal_token": TokenKind(make=lambda person, ends: tokens.github("ghp"), username="x-access-token"),
+        "personal_token": TokenKind(
+            make=lambda person, ends: tokens.github("ghp"), username="x-access-token"
+        ),
         "fine_grained_token": TokenKind(
             make=lambda person, ends: tokens.github_fine_grained(),
             username="x-access-token",
@@ -139,10 +141,16 @@ class GitHub(EmulatedHost):
             data = {**data, "error_uri": f"{DOCS}/authentication"}
         if "json" in request.header("Accept"):
             return self.finished(request, json_response(data, status=status))
-        return self.finished(request, form_response({key: str(value) for key, value in data.items()}, status=status))
+        return self.finished(
+            request, form_response({key: str(value) for key, value in data.items()}, status=status)
+        )
 
     def token_facts(self, token: Token, access: str, refresh: str | None) -> dict[str, Any]:
-        facts: dict[str, Any] = {"access_token": access, "scope": ",".join(token.scopes), "token_type": "bearer"}
+        facts: dict[str, Any] = {
+            "access_token": access,
+            "scope": ",".join(token.scopes),
+            "token_type": "bearer",
+        }
         if refresh and token.expires_at and token.refresh_expires_at:
             facts |= {
                 "expires_in": round(token.expires_at - token.created_at),
@@ -192,8 +200,12 @@ class GitHub(EmulatedHost):
             return self.policy(token, organization) if organization else None
         if not self.state.is_reader(token.account, repository):
             return Barrier.NOT_FOUND
-        barrier = self.organization_barrier(token, organization) if organization else None
-        return barrier or self._permission(token, repository, organization, contents=contents)
+        # Without the permission GitHub hides the repository, and says nothing of its organization.
+        barrier = self.policy(token, organization) if organization else None
+        barrier = barrier or self._permission(token, repository, organization, contents=contents)
+        if barrier is None and organization is not None:
+            barrier = self.organization_barrier(token, organization)
+        return barrier
 
     def _permission(
         self, token: Token, repository: Repository, organization: Organization | None, *, contents: bool
@@ -213,44 +225,14 @@ class GitHub(EmulatedHost):
 
     def explanation(self, barrier: Barrier, token: Token, owner: str) -> str:
         """What REST says about a barrier."""
-        opening = f"Although you appear to have the correct authorization credentials, the `{owner}` organization has"
-        match barrier:
-            case Barrier.NOT_APPROVED:
-                return (
-                    f"{opening} enabled OAuth App access restrictions, meaning that data access to third-parties is "
-                    "limited. For more information on these restrictions, including how to enable this app, visit "
-                    f"{RESTRICTIONS_URL}"
-                )
-            case Barrier.IP_BLOCKED:
-                return f"{opening} an IP allow list enabled, and your IP address is not permitted to access this resource."
-            case Barrier.SSO:
-                kind = "Personal Access token" if token.kind == "personal_token" else "OAuth token"
-                return (
-                    "Resource protected by organization SAML enforcement. "
-                    f"You must grant your {kind} access to this organization."
-                )
-            case Barrier.CLASSIC_FORBIDDEN:
-                return (
-                    f"`{owner}` forbids access via a personal access token (classic). Please use a GitHub App, "
-                    "OAuth App, or a personal access token with fine-grained permissions."
-                )
-            case Barrier.FINE_GRAINED_FORBIDDEN:
-                return (
-                    f"`{owner}` forbids access via a fine-grained personal access token. Please use a GitHub App, "
-                    "OAuth App, or a personal access token (classic)."
-                )
-            case Barrier.LIFETIME:
-                return self._lifetime(token, owner)
-            case _:
-                who = "integration" if token.kind == "app_user_token" else "personal access token"
-                return f"Resource not accessible by {who}"
-
-    def _lifetime(self, token: Token, owner: str) -> str:
-        days = self.state.organizations[owner].fine_grained_max_days
-        return (
-            f"The '{owner}' organization forbids access via a fine-grained personal access tokens if the token's "
-            f"lifetime is greater than {days} days. Please adjust your token's lifetime at the following URL: "
-            f"{self.web_url}/settings/personal-access-tokens/{int(token.id, 16) % 10_000_000}"
+        organization = self.state.organizations.get(owner)
+        number = int(token.id, 16) % 10_000_000
+        return github_words.EXPLANATIONS[barrier].format(
+            owner=owner,
+            kind=github_words.KINDS.get(token.kind, "OAuth token"),
+            resource=github_words.RESOURCES.get(token.kind, "personal access token"),
+            days=organization.fine_grained_max_days if organization else 0,
+            url=f"{self.web_url}/settings/personal-access-tokens/{number}",
         )
 
     # Git
@@ -263,16 +245,12 @@ class GitHub(EmulatedHost):
         return self.live(authorization.secret)
 
     def git_challenge(self, *, failed: bool) -> Response:
-        text = (
-            "Invalid username or token. Password authentication is not supported for Git operations.\n"
-            if failed
-            else "Repository not found.\n"
-        )
+        text = github_words.BAD_CREDENTIALS if failed else github_words.NO_REPOSITORY
         return text_response(text, status=401, headers=(("WWW-Authenticate", f'Basic realm="{self.realm}"'),))
 
     def git_refusal(self, barrier: Barrier, token: Token | None, owner: str) -> Response:
         if token is None or barrier in {Barrier.NOT_FOUND, Barrier.NOT_APPROVED}:
-            return text_response("Repository not found.\n", status=404)
+            return text_response(github_words.NO_REPOSITORY, status=404)
         if barrier is Barrier.CONTENTS:
             return self.push_refusal()
         if barrier is Barrier.SSO:
@@ -280,14 +258,13 @@ class GitHub(EmulatedHost):
         return text_response(f"{self.explanation(barrier, token, owner)}\n", status=403)
 
     def _git_sso(self, token: Token, owner: str) -> str:
-        opening = f"The `{owner}' organization has enabled or enforced SAML SSO. To access\nthis repository,"
         app = self.state.apps.get(token.client_id or "")
         if app is not None:
-            return f"{opening} you must re-authorize the OAuth Application `{app.name}`.\n"
-        return f"{opening} visit {self.sso_url(owner, token)}\nand try your request again.\n"
+            return github_words.SSO_APP.format(owner=owner, app=app.name)
+        return github_words.SSO_TOKEN.format(owner=owner, url=self.sso_url(owner, token))
 
     def push_refusal(self) -> Response:
-        return text_response("Write access to repository not granted.\n", status=403)
+        return text_response(github_words.NO_WRITING, status=403)
 
     # Answers
 
@@ -319,7 +296,10 @@ class GitHub(EmulatedHost):
             ("X-RateLimit-Used", str(used)),
             ("X-RateLimit-Resource", "core"),
             ("X-GitHub-Media-Type", "github.v3; format=json"),
-            ("x-github-api-version-selected", request.header("X-GitHub-Api-Version") or github_rest.VERSIONS[0]),
+            (
+                "x-github-api-version-selected",
+                request.header("X-GitHub-Api-Version") or github_rest.VERSIONS[0],
+            ),
         ]
         return response.with_headers(headers + (self._token_headers(token) if token else []))
 

@@ -1,4 +1,4 @@
-"""GitHub's resources for applications: token check and revocation, installations, the bulk query in GraphQL."""
+"""GitHub's resources for applications: checking and ending tokens, installations, GraphQL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from project.sandbox import github_words
 from project.sandbox.github_rest import ORGANIZATION_READERS, known
 from project.sandbox.host import Barrier
 from project.sandbox.seed import App, Organization, number
@@ -112,8 +113,7 @@ class Apps:
     def installations(self, request: Request) -> Response:
         token = known(request)
         if token.kind != "app_user_token":
-            text = "You must authenticate with an access token authorized to a GitHub App in order to list installations"
-            return self._host.problem(request, 403, text)
+            return self._host.problem(request, 403, github_words.NO_INSTALLATIONS)
         accounts = [self._host.rest.person_facts(self._state.people[token.account])]
         accounts += [
             self._host.rest.organization_facts(item) | {"type": "Organization"}
@@ -190,9 +190,5 @@ def _insufficient(token: Token) -> dict[str, Any]:
     return {
         "type": "INSUFFICIENT_SCOPES",
         "locations": [{"line": 1, "column": 1}],
-        "message": (
-            "Your token has not been granted the required scopes to execute this query. The 'login' field requires "
-            f"one of the following scopes: ['read:org'], but your token has only been granted the: [{granted}] "
-            "scopes. Please modify your token's scopes at: https://github.com/settings/tokens."
-        ),
+        "message": github_words.INSUFFICIENT_SCOPES.format(granted=granted),
     }

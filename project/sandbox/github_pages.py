@@ -64,7 +64,9 @@ class Pages:
         if organization is None:
             return page("Not found", status=404)
         state = "approved" if organization.approved else organization.request
-        buttons = [button(f"{action.capitalize()} access", name="action", value=action) for action in APPROVALS]
+        buttons = [
+            button(f"{action.capitalize()} access", name="action", value=action) for action in APPROVALS
+        ]
         return page(
             f"{organization.name}: third-party application access policy",
             paragraph(f"The application is: {state if state != 'none' else 'not approved'}."),

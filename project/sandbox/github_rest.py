@@ -7,11 +7,21 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from project.sandbox import github_words
 from project.sandbox.host import Barrier
 from project.sandbox.listing import link_header, page_of
 from project.sandbox.seed import Organization, Person, Repository, number
 from project.sandbox.tokens import Token
-from project.sandbox.wire import BadRequest, Handler, Request, Response, json_response, redirect, text_response, with_query
+from project.sandbox.wire import (
+    BadRequestError,
+    Handler,
+    Request,
+    Response,
+    json_response,
+    redirect,
+    text_response,
+    with_query,
+)
 
 if TYPE_CHECKING:
     from project.sandbox.github import GitHub
@@ -27,7 +37,7 @@ SOME_TIME = "2024-03-01T08:00:00Z"
 def known(request: Request) -> Token:
     """The token of a request that was let through because it showed one."""
     if request.token is None:
-        raise BadRequest("Requires authentication")
+        raise BadRequestError("Requires authentication")
     return request.token
 
 
@@ -43,10 +53,18 @@ class Rest:
         add("GET", f"{PREFIX}/user", self.guarded(self.user))
         add("GET", f"{PREFIX}/user/orgs", self.guarded(self.user_organizations, *ORGANIZATION_READERS[:3]))
         add("GET", f"{PREFIX}/user/memberships/orgs", self.guarded(self.memberships, *MEMBERSHIP_READERS))
-        add("GET", f"{PREFIX}/user/memberships/orgs/{{name}}", self.guarded(self.membership, *MEMBERSHIP_READERS))
+        add(
+            "GET",
+            f"{PREFIX}/user/memberships/orgs/{{name}}",
+            self.guarded(self.membership, *MEMBERSHIP_READERS),
+        )
         add("GET", f"{PREFIX}/user/repos", self.guarded(self.user_repositories))
         add("GET", f"{PREFIX}/orgs/{{name}}", self.guarded(self.organization, anonymous=True))
-        add("GET", f"{PREFIX}/orgs/{{name}}/repos", self.guarded(self.organization_repositories, anonymous=True))
+        add(
+            "GET",
+            f"{PREFIX}/orgs/{{name}}/repos",
+            self.guarded(self.organization_repositories, anonymous=True),
+        )
         add("GET", f"{PREFIX}/users/{{login}}/orgs", self.guarded(self.public_organizations, anonymous=True))
         add("GET", f"{PREFIX}/repos/{{owner}}/{{name}}", self.guarded(self.repository, anonymous=True))
         for kind in ("zipball", "tarball"):
@@ -67,8 +85,7 @@ class Rest:
             token = request.token
             headers = (("X-Accepted-OAuth-Scopes", ", ".join(accepted)),) if self._is_classic(token) else ()
             if accepted and token and self._is_classic(token) and not set(accepted) & set(token.scopes):
-                text = "You need at least read:org scope or user scope to list your organizations."
-                return self._host.problem(request, 403, text, headers)
+                return self._host.problem(request, 403, github_words.NO_ORGANIZATION_SCOPE, headers)
             return self._host.finished(request, handler(request, **arguments).with_headers(headers))
 
         return admit
@@ -79,8 +96,7 @@ class Rest:
 
     def _refusal(self, request: Request, *, anonymous: bool) -> Response | None:
         if not request.header("User-Agent"):
-            text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n"
-            return text_response(text, status=403)
+            return text_response(github_words.NO_USER_AGENT, status=403)
         version = request.header("X-GitHub-Api-Version")
         if version and version not in VERSIONS:
             return self._host.problem(request, 400, f"API version {version} is not supported.")
@@ -197,15 +213,24 @@ class Rest:
         organization = self._state.organization(name)
         if organization is None or organization.members.get(token.account, "none") == "none":
             return self._host.not_found(request)
-        refusal = self.refusal(request, self._host.organization_barrier(token, organization), organization.name)
-        return refusal or json_response(self._membership_facts(organization, self._state.people[token.account]))
+        refusal = self.refusal(
+            request, self._host.organization_barrier(token, organization), organization.name
+        )
+        return refusal or json_response(
+            self._membership_facts(organization, self._state.people[token.account])
+        )
 
     def organization(self, request: Request, *, name: str) -> Response:
         organization = self._state.organization(name)
         if organization is None:
             return self._host.not_found(request)
         facts = self.organization_facts(organization)
-        facts |= {"name": organization.title, "type": "Organization", "created_at": SOME_TIME, "public_repos": 1}
+        facts |= {
+            "name": organization.title,
+            "type": "Organization",
+            "created_at": SOME_TIME,
+            "public_repos": 1,
+        }
         token = request.token
         if token is None:
             return json_response(facts)
@@ -267,7 +292,9 @@ class Rest:
             item
             for item in self._state.repositories
             if item.owner == organization.name
-            and (not item.private if token is None else self._host.barrier(token, item, contents=False) is None)
+            and (
+                not item.private if token is None else self._host.barrier(token, item, contents=False) is None
+            )
         ]
         return self._listed(request, shown, self.repository_facts)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from project.sandbox import gitlab_rest, tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
-from project.sandbox.oauth import Reason, Refused, Rules
+from project.sandbox.oauth import Reason, RefusedError, Rules
 from project.sandbox.seed import App, Repository, number
 from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token
@@ -29,17 +29,17 @@ SCOPES = {
     "email": "read your e-mail address",
 }
 INVALID_GRANT = (
-    "The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used in the "
-    "authorization request, or was issued to another client."
+    "The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used "
+    "in the authorization request, or was issued to another client."
 )
 INVALID_CLIENT = (
     "Client authentication failed due to unknown client, no client authentication included, or unsupported "
     "authentication method."
 )
-WRONG_PASSWORD = (
-    "HTTP Basic: Access denied. If a password was provided for Git authentication, the password was incorrect or "
-    "you're required to use a token instead of a password. If a token was provided, it was either incorrect, "
-    "expired, or improperly scoped.\n"
+ACCESS_DENIED = (
+    "HTTP Basic: Access denied. If a password was provided for Git authentication, the password was "
+    "incorrect or you're required to use a token instead of a password. If a token was provided, it was either "
+    "incorrect, expired, or improperly scoped.\n"
 )
 NOT_FOUND = "The project you were looking for could not be found or you don't have permission to view it.\n"
 
@@ -50,6 +50,7 @@ class GitLab(EmulatedHost):
     server = "nginx"
     realm = "GitLab"
     api_prefix = "/api/v4"
+    manage_paths = ("/-/user_settings/applications",)
     organization_switches = ("sso", "ip_allow_list", "blocked")
     kinds = {
         "oauth": TokenKind(
@@ -94,7 +95,10 @@ class GitLab(EmulatedHost):
         self.rest = gitlab_rest.Rest(self)
         self.router.add("POST", "/oauth/revoke", self.revoke)
         self.router.add("GET", "/oauth/token/info", self.token_info)
-        for path in ("/-/user_settings/personal_access_tokens", "/-/user_settings/personal_access_tokens/legacy/new"):
+        for path in (
+            "/-/user_settings/personal_access_tokens",
+            "/-/user_settings/personal_access_tokens/legacy/new",
+        ):
             TokenPage(self, path, kind="personal_token", separator=",")
 
     # OAuth
@@ -117,7 +121,7 @@ class GitLab(EmulatedHost):
         fields = request.fields()
         try:
             app = self.authorization_server.client(request, fields)
-        except Refused:
+        except RefusedError:
             data = {
                 "error": "unauthorized_client",
                 "error_description": "You are not authorized to revoke this token",
@@ -133,7 +137,9 @@ class GitLab(EmulatedHost):
         token = self.live(request.authorization.secret)
         if token is None or token.kind != "oauth":
             text = "The access token is invalid"
-            return self.oauth_answer(request, {"error": "invalid_token", "error_description": text}, status=401)
+            return self.oauth_answer(
+                request, {"error": "invalid_token", "error_description": text}, status=401
+            )
         request.token = token
         facts = {
             "resource_owner_id": number(self.slug, token.account),
@@ -158,7 +164,12 @@ class GitLab(EmulatedHost):
                 return Barrier.BLOCKED
             # Project and group tokens are exempt from single sign-on.
             is_exempt = token.kind == "project_access_token"
-            if organization is not None and organization.sso and not is_exempt and organization.name not in token.sso:
+            if (
+                organization is not None
+                and organization.sso
+                and not is_exempt
+                and organization.name not in token.sso
+            ):
                 return Barrier.SSO
         return None if not contents or REPOSITORY_READERS & set(token.scopes) else Barrier.SCOPE
 
@@ -178,7 +189,9 @@ class GitLab(EmulatedHost):
 
     def git_challenge(self, *, failed: bool) -> Response:
         headers = (("WWW-Authenticate", f'Basic realm="{self.realm}"'),)
-        return text_response(WRONG_PASSWORD if failed else "HTTP Basic: Access denied\n", status=401, headers=headers)
+        return text_response(
+            ACCESS_DENIED if failed else "HTTP Basic: Access denied\n", status=401, headers=headers
+        )
 
     def git_refusal(self, barrier: Barrier, token: Token | None, owner: str) -> Response:
         match barrier:
@@ -196,7 +209,9 @@ class GitLab(EmulatedHost):
 
     # Answers
 
-    def problem(self, request: Request, status: int, data: Mapping[str, Any], headers: Headers = ()) -> Response:
+    def problem(
+        self, request: Request, status: int, data: Mapping[str, Any], headers: Headers = ()
+    ) -> Response:
         return self.finished(request, json_response(data, status=status, headers=headers))
 
     def not_found(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from project.sandbox.host import Barrier
 from project.sandbox.listing import link_header, page_of
 from project.sandbox.seed import Organization, Repository, number
 from project.sandbox.tokens import Token
-from project.sandbox.wire import BadRequest, Handler, Request, Response, empty, json_response
+from project.sandbox.wire import BadRequestError, Handler, Request, Response, empty, json_response
 
 if TYPE_CHECKING:
     from project.sandbox.gitlab import GitLab
@@ -29,7 +29,7 @@ ARCHIVES = {"archive.zip": "zip", "archive.tar.gz": "tar.gz", "archive": "tar.gz
 def known(request: Request) -> Token:
     """The token of a request that was let through because it showed one."""
     if request.token is None:
-        raise BadRequest("401 Unauthorized")
+        raise BadRequestError("401 Unauthorized")
     return request.token
 
 
@@ -90,7 +90,9 @@ class Rest:
     def _insufficient(self, request: Request, accepted: Sequence[str]) -> Response:
         text = "The request requires higher privileges than provided by the access token."
         data = {"error": "insufficient_scope", "error_description": text, "scope": " ".join(accepted)}
-        challenge = f'Bearer realm="Protected by OAuth 2.0", error="insufficient_scope", scope="{data["scope"]}"'
+        challenge = (
+            f'Bearer realm="Protected by OAuth 2.0", error="insufficient_scope", scope="{data["scope"]}"'
+        )
         return self._host.problem(request, 403, data, (("WWW-Authenticate", challenge),))
 
     # The token itself
@@ -110,7 +112,7 @@ class Rest:
             "created_at": _when(token.created_at),
             "description": None,
             "scopes": list(token.scopes),
-            "user_id": number(self._host.slug, token.account),
+            "user_id": self._user_facts(token)["id"],
             "last_used_at": _when(self._state.now()),
             "active": token.is_live(self._state.now()),
             "expires_at": expires,
@@ -132,7 +134,12 @@ class Rest:
             return self._host.problem(request, 405, {"message": "405 Method Not Allowed"})
         self._state.revoke(token)
         new, text, _ = self._host.make_token(
-            token.account, token.kind, expires_in=WEEK, scopes=token.scopes, sso=token.sso, resource=token.resource
+            token.account,
+            token.kind,
+            expires_in=WEEK,
+            scopes=token.scopes,
+            sso=token.sso,
+            resource=token.resource,
         )
         return json_response(self._token_facts(new) | {"token": text})
 
@@ -152,19 +159,37 @@ class Rest:
     def version(self, request: Request) -> Response:
         return json_response({"version": "19.2.0-ee", "revision": "5a6e64626f7"})
 
+    def _user_facts(self, token: Token) -> dict[str, Any]:
+        """The person; a project or group token has a bot user of its own."""
+        if token.kind == "project_access_token":
+            resource = token.resource or ""
+            kind = "project" if "/" in resource else "group"
+            login = f"{kind}_{number(self._host.slug, resource)}_bot_{token.id}"
+            return {
+                "id": number("bot", token.id),
+                "username": login,
+                "name": f"sandbox {token.id}",
+                "bot": True,
+            }
+        person = self._state.people[token.account]
+        return {"id": number(self._host.slug, person.login), "username": person.login, "name": person.name}
+
     def user(self, request: Request) -> Response:
-        person = self._state.people[known(request).account]
-        facts = {
-            "id": number(self._host.slug, person.login),
-            "username": person.login,
-            "name": person.name,
+        token = known(request)
+        user = self._user_facts(token)
+        email = (
+            f"{user['username']}@noreply.example.test"
+            if "bot" in user
+            else self._state.people[token.account].email
+        )
+        facts = user | {
             "state": "active",
             "locked": False,
             "avatar_url": None,
-            "web_url": f"{self._host.web_url}/{person.login}",
+            "web_url": f"{self._host.web_url}/{user['username']}",
             "created_at": SOME_TIME,
-            "email": person.email,
-            "commit_email": person.email,
+            "email": email,
+            "commit_email": email,
             "confirmed_at": SOME_TIME,
             "two_factor_enabled": True,
             "external": False,

@@ -17,7 +17,16 @@ from project.sandbox.journal import CallLog, Fault, Faults, wait
 from project.sandbox.seed import App, Person, Repository
 from project.sandbox.state import HostState
 from project.sandbox.tokens import Token
-from project.sandbox.wire import Authorization, Request, Response, Router, json_response, text_response
+from project.sandbox.wire import (
+    Authorization,
+    BadRequestError,
+    Request,
+    Response,
+    Router,
+    json_response,
+    redirect,
+    text_response,
+)
 
 BAN_WINDOW_SECONDS = 180
 BAN_SECONDS = 3600
@@ -68,6 +77,7 @@ class EmulatedHost(ABC):
     kinds: ClassVar[Mapping[str, TokenKind]]
     rules: ClassVar[oauth.Rules]
     usual_grant_type: ClassVar[str] = ""
+    manage_paths: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, state: HostState, port: int, repositories_root: Path) -> None:
         self.state = state
@@ -84,6 +94,8 @@ class EmulatedHost(ABC):
         self._failures_lock = threading.Lock()
         self._banned_until = 0.0
         self.add_routes()
+        for path in ("/", *self.manage_paths):
+            self.router.add("GET", path, lambda request: redirect(f"{control.PREFIX}/"))
 
     # What each provider says for itself
 
@@ -149,7 +161,10 @@ class EmulatedHost(ABC):
         fault = self.faults.take(request.path)
         if fault is not None:
             wait(fault)
-        response = self._answer(request, fault)
+        try:
+            response = self._answer(request, fault)
+        except BadRequestError as error:
+            response = self.finished(request, json_response({"message": str(error)}, status=400))
         if fault is not None and fault.cut:
             response = response.as_cut()
         response = response.with_headers((("Server", self.server),))
@@ -304,7 +319,8 @@ class EmulatedHost(ABC):
             raise ValueError(f"kind: {self.title} has {', '.join(self.kinds)}")
         rules, facts = self.kinds[kind], dict[str, Any]()
         if rules.limited_to:
-            facts["resource"] = resource or next(iter(organizations), None) or self._own(account, rules.limited_to)
+            owner = next(iter(organizations), None) or self._own(account, rules.limited_to)
+            facts["resource"] = resource or owner
             facts["pending"] = self.is_pending(account, facts["resource"])
         apps = [app for app in self.state.apps.values() if app.kind == kind]
         if apps:

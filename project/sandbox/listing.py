@@ -40,7 +40,8 @@ def _number(text: str, usual: int) -> int:
 
 def address(request: Request, base: str, **changes: str | int) -> str:
     """The address of a request with some of its query changed."""
-    return f"{base}{request.path}?{urlencode(request.query | {key: str(value) for key, value in changes.items()})}"
+    query = request.query | {key: str(value) for key, value in changes.items()}
+    return f"{base}{request.path}?{urlencode(query)}"
 
 
 def link_header(page: Page[T], request: Request, base: str) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from project.sandbox.host import EmulatedHost
 
 CODE_SECONDS = 600
-COOKIE = "sandbox_person"
 
 
 class Reason(StrEnum):
@@ -60,7 +59,7 @@ class Rules:
     scopes_can_be_narrowed: bool = False
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -96,6 +95,8 @@ class AuthorizationServer:
         self._host = host
         self._state = host.state
         self._codes: dict[str, Code] = {}
+        # Browsers send a cookie to every port of a name: each host needs a name of its own.
+        self._cookie = f"sandbox_person_{host.slug}"
         host.router.add("GET", host.rules.authorize_path, self.show)
         host.router.add("POST", host.rules.authorize_path, self.decide)
         host.router.add("POST", host.rules.token_path, self.token)
@@ -144,7 +145,7 @@ class AuthorizationServer:
         fault = self._fault_of(asked, request.query)
         if fault is not None:
             return fault
-        person = self._state.people.get(request.cookie(COOKIE))
+        person = self._state.people.get(request.cookie(self._cookie))
         if person is None or request.query.get("prompt") == "select_account":
             return consent.choose_person(self._host, _target(request))
         return consent.ask(self._host, person, asked.app, asked.scopes or (), _target(request))
@@ -156,16 +157,16 @@ class AuthorizationServer:
         asked = self._asked(request.query)
         if isinstance(asked, Response):
             return asked
-        fault = self._fault_of(asked, request.query)
         fields = request.fields()
-        if fault is not None:
-            return fault
+        return self._fault_of(asked, request.query) or self._pressed(request, asked, fields)
+
+    def _pressed(self, request: Request, asked: Asked, fields: Mapping[str, Any]) -> Response:
         if "choose" in fields or fields.get("organization"):
             return self._stay(request, fields)
         if fields.get("decision") != "allow":
             text = "The user has denied your application access."
             return self._back(asked, error="access_denied", error_description=text)
-        account = fields.get("person") or request.cookie(COOKIE)
+        account = fields.get("person") or request.cookie(self._cookie)
         if account not in self._state.people:
             return consent.choose_person(self._host, _target(request))
         return self._back(asked, code=self._code(asked, str(account), fields))
@@ -176,7 +177,7 @@ class AuthorizationServer:
         headers = []
         if "choose" in fields:
             chosen = fields["choose"] if fields["choose"] in self._state.people else ""
-            headers.append(("Set-Cookie", f"{COOKIE}={chosen}; Path=/; HttpOnly; SameSite=Lax"))
+            headers.append(("Set-Cookie", f"{self._cookie}={chosen}; Path=/; HttpOnly; SameSite=Lax"))
         return redirect(_target(request), status=303, headers=headers)
 
     def _code(self, asked: Asked, account: str, fields: Mapping[str, Any]) -> str:
@@ -196,17 +197,21 @@ class AuthorizationServer:
             )
         return code
 
+    def forget_codes(self) -> None:
+        with self._state.lock:
+            self._codes.clear()
+
     # The token endpoint
 
     def client(self, request: Request, fields: Mapping[str, Any]) -> App:
-        """The application that shows its own id and secret. Raises Refused."""
+        """The application that shows its own id and secret. Raises RefusedError."""
         shown = request.authorization
         basic = shown.scheme == "basic"
         client_id = shown.username if basic else str(fields.get("client_id", ""))
         secret = shown.secret if basic else str(fields.get("client_secret", ""))
         app = self._state.apps.get(client_id)
         if app is None or not hmac.compare_digest(secret.encode(), app.client_secret.encode()):
-            raise Refused(Reason.CLIENT)
+            raise RefusedError(Reason.CLIENT)
         return app
 
     def token(self, request: Request) -> Response:
@@ -220,8 +225,8 @@ class AuthorizationServer:
                     case "refresh_token":
                         token, access, refresh = self._refresh(app, fields)
                     case _:
-                        raise Refused(Reason.GRANT_TYPE)
-        except Refused as refusal:
+                        raise RefusedError(Reason.GRANT_TYPE)
+        except RefusedError as refusal:
             status, error, description = self._host.rules.errors[refusal.reason]
             data = {"error": error, "error_description": description}
             return self._host.oauth_answer(request, data, status=status)
@@ -231,11 +236,11 @@ class AuthorizationServer:
         key = digest(str(fields.get("code", "")))
         code = self._codes.get(key)
         if code is None or code.app != app or self._state.now() > code.made_at + CODE_SECONDS:
-            raise Refused(Reason.CODE)
+            raise RefusedError(Reason.CODE)
         if fields.get("redirect_uri", code.redirect_uri) != code.redirect_uri:
-            raise Refused(Reason.REDIRECT)
+            raise RefusedError(Reason.REDIRECT)
         if code.challenge is not None and not _proves(str(fields.get("code_verifier", "")), code.challenge):
-            raise Refused(Reason.VERIFIER)
+            raise RefusedError(Reason.VERIFIER)
         del self._codes[key]
         return self._issue(
             app, account=code.account, scopes=code.scopes, sso=code.sso, family=secrets.token_hex(6)
@@ -244,15 +249,16 @@ class AuthorizationServer:
     def _refresh(self, app: App, fields: Mapping[str, Any]) -> tuple[Token, str, str | None]:
         old = self._state.find_refresh(str(fields.get("refresh_token", "")))
         if old is None or old.client_id != app.client_id:
-            raise Refused(Reason.REFRESH)
+            raise RefusedError(Reason.REFRESH)
         if old.refresh_spent and self._host.rules.reuse_ends_family:
             self.end_family(old)
         if not old.can_refresh(self._state.now()):
-            raise Refused(Reason.REFRESH)
+            raise RefusedError(Reason.REFRESH)
         if self._host.single_use_refresh:
             dead = self._state.now() if self._host.rules.old_access_dies else old.revoked_at
             self._state.change_token(old, refresh_spent=True, revoked_at=dead)
-        return self._issue(app, account=old.account, scopes=old.scopes, sso=old.sso, family=old.family or old.id)
+        family = old.family or old.id
+        return self._issue(app, account=old.account, scopes=old.scopes, sso=old.sso, family=family)
 
     def end_family(self, token: Token) -> None:
         """End every token of the authorization that a token came from."""
@@ -268,10 +274,11 @@ class AuthorizationServer:
         )
         limit = self._host.rules.live_limit
         if limit is not None:
+            wanted = (account, app.client_id, set(scopes))
             alike = [
                 other
                 for other in self._state.live_tokens()
-                if (other.account, other.client_id, set(other.scopes)) == (account, app.client_id, set(scopes))
+                if (other.account, other.client_id, set(other.scopes)) == wanted
             ]
             for other in alike[:-limit]:
                 self._state.revoke(other)
@@ -285,4 +292,5 @@ def _target(request: Request) -> str:
 
 def _proves(verifier: str, challenge: str) -> bool:
     hashed = hashlib.sha256(verifier.encode()).digest()
-    return hmac.compare_digest(base64.urlsafe_b64encode(hashed).decode().rstrip("=").encode(), challenge.encode())
+    expected = base64.urlsafe_b64encode(hashed).rstrip(b"=")
+    return hmac.compare_digest(expected, challenge.encode())

@@ -1,4 +1,4 @@
-"""Plain HTML pages without scripts: headings, forms and buttons that a keyboard and a screen reader can use."""
+"""Plain HTML pages without scripts: what a keyboard and a screen reader can use."""
 
 from __future__ import annotations
 

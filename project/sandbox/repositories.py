@@ -1,4 +1,4 @@
-"""The bare Git repositories, built from cases.toml with fixed authors and dates: the same commits everywhere."""
+"""The bare Git repositories, built from cases.toml with fixed dates: the same commits everywhere."""
 
 from __future__ import annotations
 

@@ -104,7 +104,9 @@ def _repository(entry: dict[str, Any]) -> Repository:
 
 
 def _app(entry: dict[str, Any]) -> App:
-    lists = {name: tuple(entry[name]) for name in ("redirect_uris", "scopes") if name in entry}
+    lists: dict[str, Any] = {
+        name: tuple(entry[name]) for name in ("redirect_uris", "scopes") if name in entry
+    }
     return App(**(entry | lists))
 
 

@@ -7,10 +7,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import BinaryIO, ClassVar
+from io import BufferedIOBase
 from urllib.parse import urlsplit
 
-from project.sandbox.wire import BadRequest, Request, Response, text_response
+from project.sandbox.wire import Request, Response, text_response
 
 ALLOWED_NAMES = frozenset({"127.0.0.1", "localhost"})
 BLOCK = 64 * 1024
@@ -21,7 +21,7 @@ Application = Callable[[Request], Response]
 class SizedBody:
     """A request body of known length, read from the connection no further than its end."""
 
-    def __init__(self, stream: BinaryIO, length: int) -> None:
+    def __init__(self, stream: BufferedIOBase, length: int) -> None:
         self._stream = stream
         self._left = length
 
@@ -37,7 +37,7 @@ class SizedBody:
 class ChunkedBody:
     """A request body in chunks (RFC 9112 section 7.1)."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BufferedIOBase) -> None:
         self._stream = stream
         self._left = 0
         self._ended = False
@@ -86,23 +86,20 @@ class Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 60
     disable_nagle_algorithm = True
-    application: ClassVar[Application]
+    server: HostServer
+    _headers_buffer: list[bytes]
 
     def _handle(self) -> None:
         body = self._body()
         if body is None:
             return self._send(text_response("A length or chunks are expected.", status=411), None)
-        port = self.server.server_address[1]
-        if not is_allowed_name(self.headers.get("Host", ""), int(port)):
+        if not is_allowed_name(self.headers.get("Host", ""), self.server.port):
             return self._send(text_response("This server answers on loopback only.", status=421), None)
         request = Request(method=self.command, target=self.path, headers=self.headers, stream=body)
-        try:
-            response = type(self).application(request)
-        except BadRequest as error:
-            response = text_response(str(error), status=400)
-        return self._send(response, body)
+        return self._send(self.server.application(request), body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle
+    # The names under which the base class looks for them.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815  as said
 
     def _body(self) -> SizedBody | ChunkedBody | None:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -174,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError, TimeoutError):
             super().handle()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of the base class
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing on the terminal: the call log of the control page has it, without queries."""
 
 
@@ -196,8 +193,8 @@ class HostServer(ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, port: int, application: Application) -> None:
-        handler = type("BoundHandler", (Handler,), {"application": staticmethod(application)})
-        super().__init__(("127.0.0.1", port), handler)
+        super().__init__(("127.0.0.1", port), Handler)
+        self.application = application
 
     @property
     def port(self) -> int:

@@ -1,4 +1,4 @@
-"""What one emulated host remembers: tokens, switches and settings, kept across restarts in one SQLite file."""
+"""What one emulated host remembers: tokens, switches and settings, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from project.sandbox.seed import App, Organization, Person, Repository, Seed
 from project.sandbox.switches import changed
 from project.sandbox.tokens import Token, digest
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS record (host, kind, id, body, PRIMARY KEY (host, kind, id)) WITHOUT ROWID"
+SCHEMA = "CREATE TABLE IF NOT EXISTS record (host, kind, id, body, PRIMARY KEY (host, kind, id))"
 
 
 class Store:
@@ -87,7 +87,13 @@ class HostState:
     """
 
     def __init__(
-        self, *, slug: str, seed: Seed, store: Store, redirect_bases: Iterable[str], clock: Callable[[], float]
+        self,
+        *,
+        slug: str,
+        seed: Seed,
+        store: Store,
+        redirect_bases: Iterable[str],
+        clock: Callable[[], float],
     ) -> None:
         self.slug = slug
         self.lock = threading.RLock()

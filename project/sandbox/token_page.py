@@ -38,6 +38,7 @@ class TokenPage:
 
     def show(self, request: Request) -> Response:
         is_limited = bool(self._host.kinds[self._kind].limited_to)
+        name = request.query.get("name") or request.query.get("description", "")
         owner = text_field("Limited to", name="resource", value=request.query.get("target_name", ""))
         return page(
             f"{self._host.title}: new token",
@@ -45,7 +46,7 @@ class TokenPage:
             form(
                 request.path,
                 choice("Account", name="account", options=self._host.state.people),
-                text_field("Name", name="name", value=request.query.get("name", request.query.get("description", ""))),
+                text_field("Name", name="name", value=name),
                 text_field("Scopes (separated by spaces)", name="scopes", value=self._scopes(request)),
                 text_field("Expires in (seconds, empty for the usual)", name="expires_in"),
                 owner if is_limited else "",

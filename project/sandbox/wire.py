@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -25,7 +26,7 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """The request cannot be understood; the text is shown to the caller."""
 
 
@@ -41,7 +42,7 @@ class Authorization:
 class Request:
     """One HTTP request. `path` is as sent, without the query; `token` is set once the caller is known."""
 
-    def __init__(self, *, method: str, target: str, headers: Mapping[str, str], stream: Readable) -> None:
+    def __init__(self, *, method: str, target: str, headers: Message, stream: Readable) -> None:
         self.method = method
         self.path, _, self.query_string = target.partition("?")
         self.query = dict(parse_qsl(self.query_string, keep_blank_values=True))
@@ -79,16 +80,16 @@ class Request:
         return jar[name].value if name in jar else ""
 
     def body(self) -> bytes:
-        """The whole body, unpacked if it came gzip'd. Raises BadRequest above two mebibytes."""
+        """The whole body, unpacked if it came gzip'd. Raises BadRequestError above two mebibytes."""
         if self._body is None:
             raw = self.stream.read(MOST_BODY_BYTES + 1)
             if len(raw) > MOST_BODY_BYTES:
-                raise BadRequest("The request body is too large.")
+                raise BadRequestError("The request body is too large.")
             self._body = _gunzip(raw) if self.header("Content-Encoding") == "gzip" else raw
         return self._body
 
     def fields(self) -> dict[str, Any]:
-        """The fields of a JSON object or of a form. Raises BadRequest for anything else."""
+        """The fields of a JSON object or of a form. Raises BadRequestError for anything else."""
         body = self.body()
         if not body:
             return {}
@@ -96,9 +97,9 @@ class Request:
             try:
                 data = json.loads(body)
             except ValueError as error:
-                raise BadRequest("Problems parsing JSON") from error
+                raise BadRequestError("Problems parsing JSON") from error
             if not isinstance(data, dict):
-                raise BadRequest("Body should be a JSON object")
+                raise BadRequestError("Body should be a JSON object")
             return data
         return self._form(body)
 
@@ -126,9 +127,9 @@ def _gunzip(raw: bytes) -> bytes:
     try:
         body = unpacker.decompress(raw, MOST_BODY_BYTES)
     except (zlib.error, gzip.BadGzipFile) as error:
-        raise BadRequest("The request body is not gzip.") from error
+        raise BadRequestError("The request body is not gzip.") from error
     if unpacker.unconsumed_tail:
-        raise BadRequest("The request body is too large.")
+        raise BadRequestError("The request body is too large.")
     return body
 
 

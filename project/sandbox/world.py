@@ -1,4 +1,4 @@
-"""All emulated hosts together: their ports, their data directory, and sandbox.json that says where they are."""
+"""All emulated hosts together: their ports, their data, and sandbox.json that says where they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,7 +49,7 @@ class World:
             build(repository, root)
         try:
             for position, (slug, kind) in enumerate(EMULATED):
-                server = _server(port + position if port else 0, self._application(slug))
+                server = _server(port + position if port else 0, _application(self.hosts, slug))
                 self._servers.append(server)
                 state = HostState(
                     slug=slug, seed=seed, store=self._store, redirect_bases=redirect_bases, clock=clock
@@ -64,17 +64,12 @@ class World:
             server.start()
         self._announce()
 
-    def _application(self, slug: str) -> Callable[[Request], Response]:
-        return lambda request: self.hosts[slug].handle(request)
-
     def facts(self) -> dict[str, Any]:
         """What sandbox.json says: addresses, and the applications with their secrets."""
         hosts: dict[str, Any] = {}
         for slug, host in self.hosts.items():
-            apps = [
-                {"name": app.name, "kind": app.kind, "client_id": app.client_id, "client_secret": app.client_secret}
-                for app in host.state.apps.values()
-            ]
+            names = ("name", "kind", "client_id", "client_secret")
+            apps = [{name: getattr(app, name) for name in names} for app in host.state.apps.values()]
             hosts[slug] = {
                 "provider": host.provider,
                 "web_url": host.web_url,
@@ -105,6 +100,15 @@ class World:
         for server in self._servers:
             server.shutdown()
         self._close()
+
+
+def _application(hosts: Mapping[str, EmulatedHost], slug: str) -> Callable[[Request], Response]:
+    """The host's answers; the host itself is made once its port is known."""
+
+    def answer(request: Request) -> Response:
+        return hosts[slug].handle(request)
+
+    return answer
 
 
 def _server(port: int, application: Callable[[Request], Response]) -> HostServer:

@@ -275,22 +275,23 @@ def test_rewrapping_changes_the_wrap_only_and_needs_the_old_key_no_longer() -> N
     assert rewrap(BOTH, moved, BINDING)[LAYOUT["wrap nonce"]] != moved[LAYOUT["wrap nonce"]]
 
 
-def test_rewrapping_refuses_every_altered_byte_before_the_payload_nonce() -> None:
+def test_rewrapping_refuses_every_altered_byte_of_the_header_and_the_wrap() -> None:
     blob = seal(OLD, Secret(TOKEN), BINDING)
-    for at in range(102):
+    for at in range(LAYOUT["wrapped data key"].stop):
         changed = bytearray(blob)
         changed[at] ^= 1
         with pytest.raises(CryptoError):
             rewrap(BOTH, bytes(changed), BINDING)
 
 
-def test_rewrapping_never_opens_the_token() -> None:
-    blob = seal(OLD, Secret(TOKEN), BINDING)
-    damaged = blob[:-1] + bytes([blob[-1] ^ 1])
+@pytest.mark.parametrize("field", ["commitment", "nonce", "payload"])
+def test_rewrapping_never_opens_the_token_and_never_mends_a_damaged_one(field: str) -> None:
+    damaged = bytearray(seal(OLD, Secret(TOKEN), BINDING))
+    damaged[LAYOUT[field].start] ^= 1
 
     moved = rewrap(BOTH, damaged, BINDING)
 
-    assert moved[LAYOUT["payload"]] == damaged[LAYOUT["payload"]]
+    assert moved[70:] == damaged[70:]
     assert not accepted(BOTH, moved)
 
 

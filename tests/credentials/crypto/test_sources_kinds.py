@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,16 +81,20 @@ def test_a_command_that_gives_no_ring_is_refused(script: Callable[[str], str], b
 def test_a_command_that_is_late_is_stopped_with_its_children(
     script: Callable[[str], str], tmp_path: Path, body: str
 ) -> None:
-    program = script(f"echo $$ > {tmp_path}/group\n{body}")
+    # Whoever lives on holds the pipe open; its end can be read once nobody does.
+    os.mkfifo(tmp_path / "alive")
+    reader = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    program = script(f"exec 9>{tmp_path}/alive; echo started >&9\n{body}")
     begun = time.monotonic()
 
     with pytest.raises(KeyRingInvalid, match="did not end in time"):
-        CommandSource([program], seconds=0.5).load()
+        CommandSource([program], seconds=1.0).load()
 
     assert time.monotonic() - begun < 10
-    group = (tmp_path / "group").read_text(encoding="ascii").strip()
-    living = subprocess.run(["ps", "-o", "stat=", "-g", group], capture_output=True, text=True, check=False)
-    assert not [state for state in living.stdout.split() if not state.startswith("Z")]
+    os.set_blocking(reader, True)
+    with os.fdopen(reader, "rb") as pipe:
+        assert pipe.read() == b"started\n"
+    assert time.monotonic() - begun < 30
 
 
 def test_what_a_failing_command_printed_is_not_shown(script: Callable[[str], str], entry: str) -> None:

@@ -21,7 +21,9 @@ THING = Subject(kind="host", id="1", name="thing")
 
 
 def write(number: int = 1, **data: Any) -> list[AuditEvent]:
-    return [audit.record("thing.done", actor=builders.SYSTEM, subject=THING, data=data) for _ in range(number)]
+    return [
+        audit.record("thing.done", actor=builders.SYSTEM, subject=THING, data=data) for _ in range(number)
+    ]
 
 
 def test_events_are_numbered_without_a_gap_from_one_on() -> None:
@@ -33,9 +35,9 @@ def test_events_are_numbered_without_a_gap_from_one_on() -> None:
 
 def test_an_event_that_is_rolled_back_leaves_no_gap() -> None:
     write(2)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         write(1)
-        _ = 1 / 0
+        transaction.set_rollback(True)
     write(1)
 
     assert list(AuditEvent.objects.order_by("seq").values_list("seq", flat=True)) == [1, 2, 3]
@@ -59,18 +61,26 @@ def test_the_database_itself_refuses_to_change_or_remove_the_trail(statement: st
     write(3)
     audit_proof.seal(now=AuditEvent.objects.latest("seq").at)
 
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
 
     assert AuditEvent.objects.count() == 3
     assert AuditSeal.objects.count() == 1
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no TRUNCATE")
-def test_postgresql_refuses_to_truncate_the_trail() -> None:
+def test_emptying_the_table_at_once_is_refused_too() -> None:
     write(1)
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE credentials_auditevent")
+    statement = "TRUNCATE" if connection.vendor == "postgresql" else "DELETE FROM"
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"{statement} credentials_auditevent")
 
 
 def test_an_event_outlives_the_person_and_the_things_it_names(alice: User) -> None:
@@ -86,7 +96,7 @@ def test_an_event_outlives_the_person_and_the_things_it_names(alice: User) -> No
     [{"token": "ghp_x"}, {"status": b"valid"}, {"scopes": [1]}, {"generation": "1"}, {"kind": None}],
 )
 def test_data_outside_the_allow_list_is_refused_so_that_no_secret_slips_in(data: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="may not carry|may list"):
+    with pytest.raises(ValueError, match=r"may not carry|may list"):
         write(**data)
 
     assert not AuditEvent.objects.exists()
@@ -114,7 +124,6 @@ def test_an_event_that_must_precede_an_opening_is_refused_inside_a_transaction()
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif("connection.settings_dict['NAME'].startswith('file:memory')", reason="one connection only")
 def test_many_writers_at_once_keep_one_gapless_chain() -> None:
     write(1)  # the purpose key exists
     failures: list[BaseException] = []

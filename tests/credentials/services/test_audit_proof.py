@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from credentials.models import AuditEvent, AuditHead, AuditSeal, Credential
-from credentials.models.append_only import create_guards, drop_guards, link_after
+from credentials.models.append_only import FIRST_LINK, create_guards, drop_guards, link_after
 from credentials.services import audit, audit_proof
 from credentials.services.audit import Subject
 from tests import builders
@@ -89,7 +89,7 @@ def test_a_change_of_time_identity_or_data_is_found() -> None:
         assert audit_proof.verify().first_bad is not None
         with an_intruder_with_the_tables():
             AuditEvent.objects.all().delete()
-            AuditHead.objects.update(seq=0, link=audit_proof.FIRST_LINK)
+            AuditHead.objects.update(seq=0, link=FIRST_LINK)
         assert audit_proof.verify().holds
 
 

@@ -1,0 +1,106 @@
+"""The forms people fill in, shared by the pages and the admin."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from credentials.crypto.secret import Secret
+from credentials.models import Credential
+from credentials.providers.base import TokenGuide
+from credentials.services.connect import ManualEntry
+
+_LABEL_LENGTH = Credential._meta.get_field("label").max_length
+
+
+class LabelForm(forms.Form):
+    """The name a person gives a credential."""
+
+    label = forms.CharField(
+        label=_("Name"),
+        required=False,
+        max_length=_LABEL_LENGTH,
+        help_text=_("Only you see it. Leave it empty to use the account's name."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class TokenForm(forms.Form):
+    """A token, and what its provider wants beside it; the fields follow the provider's guide.
+
+    ``today`` is the date from which an expiry may lie ahead. The token is never rendered back.
+    """
+
+    token = forms.CharField(
+        label=_("Token"),
+        widget=forms.PasswordInput(
+            render_value=False, attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+        ),
+    )
+    email = forms.EmailField(
+        label=_("E-mail address there"),
+        required=False,
+        help_text=_("The address of your account at this host; it is checked together with an API token."),
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+    username = forms.CharField(
+        label=_("User name there"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+    label = forms.CharField(
+        label=_("Name"),
+        required=False,
+        max_length=_LABEL_LENGTH,
+        help_text=_("Only you see it. Useful when you connect several accounts."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    expires_at = forms.DateField(
+        label=_("Expires on"),
+        required=False,
+        help_text=_("The date you chose there. Where the host tells it, the host's answer counts."),
+        widget=forms.DateInput(attrs={"type": "date", "autocomplete": "off"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+    )
+
+    def __init__(self, *args: Any, guide: TokenGuide, today: date, with_label: bool = True, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._today = today
+        for name in ("email", "username"):
+            if name not in guide.fields:
+                del self.fields[name]
+        if not with_label:
+            del self.fields["label"]
+        self.order_fields([*guide.fields, "label", "expires_at"])
+
+    def clean_expires_at(self) -> date | None:
+        given: date | None = self.cleaned_data["expires_at"]
+        if given is not None and given <= self._today:
+            raise forms.ValidationError(_("This date is not in the future."))
+        return given
+
+    def entry(self) -> ManualEntry:
+        """What was typed, with the token as a Secret. The form forgets the token; call it once."""
+        ends: date | None = self.cleaned_data.get("expires_at")
+        return ManualEntry(
+            token=Secret(self.cleaned_data.pop("token")),
+            email=self.cleaned_data.get("email", ""),
+            username=self.cleaned_data.get("username", ""),
+            label=self.cleaned_data.get("label", ""),
+            # Providers end a token at the beginning of its last day, in UTC.
+            expires_at=datetime.combine(ends, time.min, tzinfo=UTC) if ends else None,
+        )
+
+    @property
+    def first_fields(self) -> list[forms.BoundField]:
+        """What everybody fills in."""
+        return [self[name] for name in self.fields if name not in {"label", "expires_at"}]
+
+    @property
+    def further_fields(self) -> list[forms.BoundField]:
+        """What can be left alone."""
+        return [self[name] for name in self.fields if name in {"label", "expires_at"}]

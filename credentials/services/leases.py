@@ -1,0 +1,132 @@
+"""What happens to a lease after it was made: it is looked up, reported on, ended, or answered again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from credentials.errors import Conflict, InputInvalid, NotFound
+from credentials.models import Credential, Lease, Outcome, ServiceClient
+from credentials.providers import registry
+from credentials.services import audit, clients, vault
+from credentials.services.audit import Actor
+from credentials.services.choice import Candidate
+from credentials.services.lend import LentCredential
+from credentials.services.verify import login_of, subject_of
+
+
+def get(*, client: ServiceClient, lease_id: UUID) -> Lease:
+    """The client's own lease; raises NotFound for anybody else's."""
+    lease = (
+        Lease.objects.select_related("credential__host", "credential__owner", "client")
+        .filter(pk=lease_id, client=client)
+        .first()
+    )
+    if lease is None:
+        raise NotFound("There is no such lease.")
+    return lease
+
+
+@transaction.atomic
+def end(*, actor: Actor, lease: Lease, now: datetime) -> Lease:
+    """End a lease before its time; ending it twice changes nothing."""
+    if Lease.objects.filter(pk=lease.pk, ended_at=None).update(ended_at=now):
+        audit.record(
+            "lease.ended", actor=actor, subject=subject_of(lease.credential), data={"lease": str(lease.pk)}
+        )
+        lease.ended_at = now
+    return lease
+
+
+@transaction.atomic
+def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: datetime) -> Lease:
+    """Keep what the borrower says of the credential. A rejection should be followed by a verification,
+    which the caller puts into the queue."""
+    if outcome is Outcome.NONE:
+        raise InputInvalid("Report accepted or rejected.", field="outcome")
+    lease.outcome, lease.outcome_detail, lease.reported_at = outcome, detail[:200], now
+    lease.save(update_fields=["outcome", "outcome_detail", "reported_at"])
+    audit.record(
+        "lease.reported",
+        actor=actor,
+        subject=subject_of(lease.credential),
+        repository=lease.repository_url,
+        data={"lease": str(lease.pk), "outcome": outcome.value},
+    )
+    return lease
+
+
+def reopen(
+    *,
+    client: ServiceClient,
+    lease_id: UUID,
+    address: str,
+    request_id: str = "",
+    now: Callable[[], datetime] = timezone.now,
+) -> LentCredential:
+    """Answer a repeated request (same ``Idempotency-Key``) with the lease it made.
+
+    The opening is recorded like the first one. Raises Conflict where the lease has ended or its
+    credential was changed since.
+    """
+    lease = get(client=client, lease_id=lease_id)
+    credential = lease.credential
+    if not lease.is_active(now()) or not credential.is_lendable or credential.access_envelope is None:
+        raise Conflict("The lease of this Idempotency-Key has ended. Use a new key.")
+    actor = clients.actor_of(client, request_id=request_id, address=address)
+    token = vault.open_credential(
+        credential,
+        record=lambda: audit.record_durably(
+            "lease.repeated",
+            actor=actor,
+            subject=subject_of(lease.credential),
+            repository=lease.repository_url,
+            purpose=lease.purpose,
+            reference=lease.reference,
+            data={"lease": str(lease.pk)},
+        ),
+    )
+    chosen = candidate_of(credential)
+    login = registry.get(credential.host.provider).git_login(login_of(credential, token))
+    return LentCredential(
+        lease_id=lease.pk,
+        username=login.username,
+        password=login.password,
+        candidate=chosen,
+        repository_url=lease.repository_url,
+        chosen_because=lease.chosen_because,
+        judged=(),
+        lease_expires_at=lease.expires_at,
+    )
+
+
+def candidate_of(credential: Credential) -> Candidate:
+    """A stored credential as the choice sees it."""
+    host = credential.host
+    return Candidate(
+        id=credential.pk,
+        owner_id=credential.owner_id,
+        host_slug=host.slug,
+        host_name=host.name,
+        host_binding=host.binding_key,
+        provider=host.provider,
+        web_url=host.web_url,
+        api_url=host.api_url,
+        kind=credential.kind,
+        label=credential.label,
+        status=credential.status,
+        account_id=credential.account_id,
+        account_name=credential.account_name,
+        email=credential.email,
+        username=credential.username,
+        expires_at=credential.expires_at,
+        last_verified_at=credential.last_verified_at,
+        created_at=credential.created_at,
+        generation=credential.generation,
+        access_envelope=bytes(credential.access_envelope) if credential.access_envelope else None,
+        organization="",
+    )

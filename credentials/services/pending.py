@@ -1,0 +1,203 @@
+"""Links an account by OAuth: what the flow brought back waits, sealed, until its owner confirms it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from credentials.conf import conf
+from credentials.crypto.secret import Secret
+from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted
+from credentials.models import Credential, Host, PendingConnection, Status
+from credentials.providers.base import Login
+from credentials.providers.grants import OAuthGrant
+from credentials.providers.tokens import Kind
+from credentials.services import audit, hosts, vault
+from credentials.services.audit import Actor
+from credentials.services.connect import (
+    Connected,
+    new_credential,
+    put_secret,
+    refusal,
+    refuse_another_account,
+    save_with_facts,
+)
+from credentials.services.verify import Look, look
+from credentials.verdicts import VerdictCode
+
+
+def receive_grant(
+    *,
+    actor: Actor,
+    user: Any,
+    host: Host,
+    grant: OAuthGrant,
+    reconnects: Credential | None,
+    now: Callable[[], datetime] = timezone.now,
+) -> PendingConnection:
+    """Keep what an OAuth flow brought back, sealed, until its owner confirms it.
+
+    Raises TokenNotAccepted where the provider refuses the very token it gave, or where a reconnect
+    answered for another account; ProviderUnreachable where nobody could be asked whose it is.
+    """
+    login = Login(token=grant.access, kind=Kind.OAUTH)
+    found = look(host, login, now=now)
+    if found.proof is None:
+        if found.known:
+            raise TokenNotAccepted(found.verdict)
+        raise ProviderUnreachable(f"{host.name} did not say whose account this is.")
+    if reconnects is not None:
+        refuse_another_account(reconnects, found)
+    scopes = grant.scopes if grant.scopes is not None else found.proof.scopes
+    return _seal_pending(
+        actor=actor,
+        pending=PendingConnection(user=user, host=host, reconnects=reconnects),
+        grant=grant,
+        found=found,
+        scopes=scopes,
+        now=now(),
+    )
+
+
+@transaction.atomic
+def _seal_pending(
+    *,
+    actor: Actor,
+    pending: PendingConnection,
+    grant: OAuthGrant,
+    found: Look,
+    scopes: tuple[str, ...] | None,
+    now: datetime,
+) -> PendingConnection:
+    assert found.proof is not None  # receive_grant refused everything else
+    identity = found.proof.identity
+    expires_in = grant.expires_in
+    pending.facts = {
+        "account_id": identity.account_id if identity else "",
+        "account_name": identity.account_name if identity else "",
+        "scopes": list(scopes) if scopes is not None else None,
+        "expires_at": (now.timestamp() + expires_in) if expires_in else None,
+        "organizations": [fact.name or fact.key for fact in found.organizations or ()],
+    }
+    pending.expires_at = now + conf.pending_duration
+    pending.access_envelope = vault.seal_secret(grant.access, pending.binding("access"))
+    if grant.refresh is not None:
+        pending.refresh_envelope = vault.seal_secret(grant.refresh, pending.binding("refresh"))
+    PendingConnection.objects.filter(expires_at__lt=now).delete()
+    pending.save(force_insert=True)
+    audit.record(
+        "connection.pending",
+        actor=actor,
+        subject=replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id)),
+        data={"account": pending.facts["account_name"], "scopes": list(scopes or ())},
+    )
+    return pending
+
+
+def get(*, user: Any, pending_id: UUID, now: datetime) -> PendingConnection:
+    """The user's own pending connection; raises NotFound where it is gone or its time is over."""
+    pending = (
+        PendingConnection.objects.select_related("host", "reconnects")
+        .filter(pk=pending_id, user=user, expires_at__gt=now)
+        .first()
+    )
+    if pending is None:
+        raise NotFound("This connection was confirmed already, or waited too long. Start again.")
+    return pending
+
+
+def confirm(
+    *, actor: Actor, pending: PendingConnection, now: Callable[[], datetime] = timezone.now
+) -> Connected:
+    """Turn a pending connection into a credential, or into the new secret of the one it reconnects.
+
+    Connecting an account again keeps its credential's id. Fewer scopes never replace more: raises
+    TokenNotAccepted (``scope_missing``) and keeps what there is.
+    """
+    subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
+    audit.record_durably("connection.confirmed", actor=actor, subject=subject)
+    access = vault.unseal_after_audit(bytes(pending.access_envelope), pending.binding("access"))
+    refresh = (
+        vault.unseal_after_audit(bytes(pending.refresh_envelope), pending.binding("refresh"))
+        if pending.refresh_envelope is not None
+        else None
+    )
+    found = look(pending.host, Login(token=access, kind=Kind.OAUTH), now=now)
+    if found.known and found.proof is None:
+        raise TokenNotAccepted(found.verdict)
+    return _store_grant(actor=actor, pending=pending, access=access, refresh=refresh, found=found, now=now())
+
+
+@transaction.atomic
+def _store_grant(
+    *,
+    actor: Actor,
+    pending: PendingConnection,
+    access: Secret,
+    refresh: Secret | None,
+    found: Look,
+    now: datetime,
+) -> Connected:
+    if not PendingConnection.objects.select_for_update().filter(pk=pending.pk).exists():
+        raise Conflict("This connection was confirmed already.")
+    credential = _reconnected(pending) or new_credential(owner=pending.user, host=pending.host)
+    created = credential.generation == 0
+    if not created:
+        _refuse_fewer_scopes(credential, pending)
+    credential.kind = Kind.OAUTH.value
+    credential.account_id = pending.facts["account_id"]
+    credential.account_name = pending.facts["account_name"]
+    credential.oauth_client_id = pending.host.client_id
+    ends = pending.facts["expires_at"]
+    credential.expires_at = datetime.fromtimestamp(ends, tz=now.tzinfo) if ends else None
+    credential.status = Status.UNVERIFIED
+    put_secret(credential, access=access, refresh=refresh)
+    save_with_facts(
+        credential,
+        found,
+        actor=actor,
+        action="credential.connected" if created else "credential.reconnected",
+        now=now,
+    )
+    if pending.facts["scopes"] is not None and credential.scopes is None:
+        credential.scopes = pending.facts["scopes"]
+        credential.save(update_fields=["scopes"])
+    pending.delete()
+    return Connected(credential=credential, verdict=found.verdict, created=created)
+
+
+def _reconnected(pending: PendingConnection) -> Credential | None:
+    """The credential this grant renews: the one that was named, else the same account's."""
+    live = Credential.objects.select_for_update().exclude(status=Status.DISCONNECTED)
+    if pending.reconnects_id:
+        return live.filter(pk=pending.reconnects_id, owner=pending.user).first()
+    if not pending.facts["account_id"]:
+        return None
+    return live.filter(
+        owner=pending.user,
+        host=pending.host,
+        kind=Kind.OAUTH.value,
+        account_id=pending.facts["account_id"],
+    ).first()
+
+
+def _refuse_fewer_scopes(credential: Credential, pending: PendingConnection) -> None:
+    granted = pending.facts["scopes"]
+    lost = sorted(set(credential.scopes or ()) - set(granted or ()))
+    if granted is None or not lost or not credential.is_lendable:
+        return
+    raise TokenNotAccepted(refusal(VerdictCode.SCOPE_MISSING, pending.host, scopes=", ".join(lost)))
+
+
+@transaction.atomic
+def cancel(*, actor: Actor, pending: PendingConnection) -> None:
+    """Throw a pending connection away."""
+    subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
+    audit.record("connection.canceled", actor=actor, subject=subject)
+    pending.delete()

@@ -1,0 +1,181 @@
+"""What the pages show of credentials and hosts, as plain facts; nothing here reads the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from credentials.conf import conf
+from credentials.models import Credential, Host, OrganizationAccess, Status
+from credentials.models.organization import AccessState
+from credentials.providers.base import Provider
+from credentials.providers.tokens import Kind
+from credentials.services import hosts
+from credentials.verdicts import Text, Verdict, VerdictCode, verdict
+from credentials.web import words
+from credentials.web.words import Badge, ScopeWord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrganizationRow:
+    """One organization: its state, and the link that mends it with what the link says (both may be empty)."""
+
+    name: str
+    badge: Badge
+    checked_at: datetime
+    mend_url: str
+    mend_text: Text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CredentialCard:
+    """Everything a page says about one credential.
+
+    ``scopes`` is None while the host does not tell them. ``expires_at`` is None where the credential
+    does not end or renews itself. ``verdict`` explains a status that is not simply well.
+    """
+
+    credential: Credential
+    title: str
+    kind: Text
+    badge: Badge
+    verdict: Verdict | None
+    scopes: tuple[ScopeWord, ...] | None
+    missing_scopes: tuple[ScopeWord, ...]
+    organizations: tuple[OrganizationRow, ...]
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    is_over: bool
+    renews_itself: bool
+    can_reconnect: bool
+    can_replace: bool
+    can_test: bool
+    organizations_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostCard:
+    """One host with what is connected there."""
+
+    host: Host
+    provider_title: str
+    credentials: tuple[CredentialCard, ...]
+
+
+def host_cards(
+    open_hosts: Sequence[Host], credentials: Iterable[Credential], *, now: datetime
+) -> tuple[HostCard, ...]:
+    """A card for every open host, and for every other host at which something is connected."""
+    by_host: dict[object, list[Credential]] = {}
+    known = {host.pk: host for host in open_hosts}
+    for credential in credentials:
+        by_host.setdefault(credential.host_id, []).append(credential)
+        known.setdefault(credential.host_id, credential.host)
+    return tuple(
+        _host_card(host, by_host.get(key, []), now=now)
+        for key, host in sorted(known.items(), key=lambda item: item[1].name.lower())
+    )
+
+
+def _host_card(host: Host, credentials: list[Credential], *, now: datetime) -> HostCard:
+    provider = hosts.provider_of(host)
+    return HostCard(
+        host=host,
+        provider_title=provider.title,
+        credentials=tuple(credential_card(one, now=now, provider=provider) for one in credentials),
+    )
+
+
+def credential_card(
+    credential: Credential, *, now: datetime, provider: Provider | None = None
+) -> CredentialCard:
+    """The card of one credential that came from :func:`credentials.web.queries.own_credentials`."""
+    provider = provider or hosts.provider_of(credential.host)
+    kind = Kind(credential.kind)
+    renews = bool(getattr(credential, "renews_itself", False)) and credential.is_lendable
+    status = _shown_status(credential, renews=renews, now=now)
+    is_open = credential.host.is_enabled
+    by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
+    ends = None if renews else credential.expires_at
+    return CredentialCard(
+        credential=credential,
+        title=credential.label or credential.account_name or _account(credential),
+        kind=provider.login_title(kind),
+        badge=words.status_badge(status),
+        verdict=_explained(credential, status, provider),
+        scopes=None if credential.scopes is None else words.scope_words(provider, tuple(credential.scopes)),
+        missing_scopes=words.scope_words(provider, tuple(credential.missing_scopes)),
+        organizations=tuple(_organization(one) for one in _sorted(credential)),
+        last_used_at=getattr(credential, "last_used_at", None),
+        expires_at=ends,
+        is_over=ends is not None and ends <= now,
+        renews_itself=renews,
+        can_reconnect=by_oauth and is_open,
+        can_replace=is_open and not by_oauth,
+        can_test=is_open,
+        organizations_url=_organizations_url(credential, provider),
+    )
+
+
+def _account(credential: Credential) -> str:
+    return f"#{credential.account_id}" if credential.account_id else ""
+
+
+def _shown_status(credential: Credential, *, renews: bool, now: datetime) -> str:
+    """The stored status, unless time alone has changed it since."""
+    ends = credential.expires_at
+    if ends is None or renews or not credential.is_lendable:
+        return credential.status
+    if ends <= now:
+        return Status.EXPIRED
+    if credential.status == Status.VALID and credential.kind != Kind.OAUTH:
+        return Status.EXPIRING if ends - now <= conf.expiring_window else Status.VALID
+    return credential.status
+
+
+def _explained(credential: Credential, status: str, provider: Provider) -> Verdict | None:
+    code = credential.status_detail or _REASON.get(status, "")
+    if code not in VerdictCode or code == VerdictCode.OK:
+        return None
+    return verdict(
+        VerdictCode(code),
+        values={
+            "host": credential.host.name,
+            "provider": provider.title,
+            "account": credential.account_name or _account(credential),
+            "kind": provider.login_title(Kind(credential.kind)),
+            "scopes": ", ".join(credential.missing_scopes),
+        },
+        host=credential.host.slug,
+        credential=str(credential.pk),
+    )
+
+
+_REASON = {
+    Status.EXPIRED: VerdictCode.TOKEN_EXPIRED,
+    Status.REJECTED: VerdictCode.TOKEN_REJECTED,
+    Status.RECONNECT_REQUIRED: VerdictCode.RECONNECT_REQUIRED,
+    Status.LIMITED: VerdictCode.SCOPE_MISSING,
+}
+
+
+def _sorted(credential: Credential) -> list[OrganizationAccess]:
+    return sorted(credential.organizations.all(), key=lambda access: access.key)
+
+
+def _organization(access: OrganizationAccess) -> OrganizationRow:
+    needs_mending = access.state != AccessState.ACCESSIBLE
+    return OrganizationRow(
+        name=access.name,
+        badge=words.access_badge(access.state),
+        checked_at=access.checked_at,
+        mend_url=access.mend_url if needs_mending else "",
+        mend_text=words.MENDING.get(access.state, words.MEND),
+    )
+
+
+def _organizations_url(credential: Credential, provider: Provider) -> str:
+    if credential.kind == Kind.OAUTH:
+        return provider.organizations_url()
+    return provider.guide().manage_url

@@ -1,0 +1,68 @@
+"""What the pages read, each in a number of statements that does not grow with what is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import BooleanField, Case, OuterRef, Q, QuerySet, Subquery, Value, When
+
+from credentials.errors import NotFound
+from credentials.models import Credential, Host, Lease, Status
+
+# A page has no use for what is sealed, so it does not even load it.
+_SEALED = ("access_envelope", "refresh_envelope", "fingerprint")
+
+
+def own_credential(user: Any, credential_id: UUID) -> Credential:
+    """The user's own connected credential, complete; raises NotFound for anybody else's."""
+    credential = (
+        Credential.objects.select_related("host", "owner")
+        .filter(pk=credential_id, owner=user)
+        .exclude(status=Status.DISCONNECTED)
+        .first()
+    )
+    if credential is None:
+        raise NotFound("This connection does not exist, or it was disconnected.")
+    return credential
+
+
+def own_credentials(user: Any) -> QuerySet[Credential]:
+    """The user's connected credentials for showing, each with ``last_used_at`` and ``renews_itself``."""
+    latest = Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at")
+    return (
+        Credential.objects.select_related("host", "owner")
+        .prefetch_related("organizations")
+        .defer(*_SEALED)
+        .filter(owner=user)
+        .exclude(status=Status.DISCONNECTED)
+        .annotate(
+            last_used_at=Subquery(latest.values("created_at")[:1]),
+            renews_itself=Case(
+                When(Q(refresh_envelope__isnull=False), then=Value(True)),
+                default=Value(False),
+                output_field=BooleanField(),
+            ),
+        )
+        .order_by("host__name", "created_at")
+    )
+
+
+def shown_credential(user: Any, credential_id: UUID) -> Credential:
+    """As :func:`own_credential`, for showing only."""
+    credential = own_credentials(user).filter(pk=credential_id).first()
+    if credential is None:
+        raise NotFound("This connection does not exist, or it was disconnected.")
+    return credential
+
+
+def recent_leases(credential: Credential, *, limit: int = 5) -> list[Lease]:
+    """The latest borrowings of a credential, newest first."""
+    return list(Lease.objects.select_related("client").filter(credential=credential)[:limit])
+
+
+def open_hosts() -> list[Host]:
+    """The hosts people may connect accounts at."""
+    return list(Host.objects.filter(is_enabled=True).order_by("name"))
+
+

@@ -1,0 +1,141 @@
+"""The words and signs of the pages: what states look like, and what scopes mean to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+
+from credentials.models import Status
+from credentials.models.organization import AccessState
+from credentials.providers.base import Provider, Revocation
+from credentials.verdicts import Severity, Text, WhoCanFix
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Badge:
+    """A state as people see it: a word, an icon of the sprite, and a tone (a class of the style sheet).
+
+    The tone never says anything that the word does not.
+    """
+
+    word: Text
+    icon: str
+    tone: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScopeWord:
+    """A scope in the provider's spelling, and what it lets us do in plain words (may be empty)."""
+
+    scope: str
+    reason: Text
+    required: bool = True
+
+
+_STATUS: Mapping[str, tuple[str, str]] = {
+    Status.UNVERIFIED: ("clock", "wait"),
+    Status.VALID: ("check", "ok"),
+    Status.LIMITED: ("warning", "warn"),
+    Status.EXPIRING: ("clock", "warn"),
+    Status.EXPIRED: ("cross", "bad"),
+    Status.REJECTED: ("cross", "bad"),
+    Status.RECONNECT_REQUIRED: ("repeat", "bad"),
+    Status.QUARANTINED: ("pause", "warn"),
+    Status.DISCONNECTED: ("minus", "idle"),
+}
+
+_ACCESS: Mapping[str, tuple[str, str]] = {
+    AccessState.ACCESSIBLE: ("check", "ok"),
+    AccessState.NOT_APPROVED: ("warning", "warn"),
+    AccessState.REQUESTED: ("clock", "wait"),
+    AccessState.DENIED: ("cross", "bad"),
+    AccessState.SSO_REQUIRED: ("key", "warn"),
+    AccessState.POLICY_BLOCKED: ("cross", "bad"),
+    AccessState.TOKEN_PENDING: ("clock", "wait"),
+    AccessState.IP_BLOCKED: ("cross", "bad"),
+    AccessState.NO_MEMBERSHIP: ("minus", "idle"),
+    AccessState.UNKNOWN: ("question", "idle"),
+}
+
+_SEVERITY: Mapping[Severity, tuple[Text, str, str]] = {
+    Severity.OK: (_("Nothing to do"), "check", "ok"),
+    Severity.ACTION: (_("Something to do"), "warning", "warn"),
+    Severity.WAIT: (_("Waiting"), "clock", "wait"),
+    Severity.UNKNOWN: (_("Not known"), "question", "idle"),
+}
+
+WHO_CAN_FIX: Mapping[WhoCanFix, Text] = {
+    WhoCanFix.USER: _("You can mend this yourself."),
+    WhoCanFix.ORGANIZATION_OWNER: _("An owner of the organization has to act."),
+    WhoCanFix.ADMINISTRATOR: _("An administrator of this product has to act."),
+    WhoCanFix.NOBODY: _("Nobody has to act."),
+}
+
+# What the link beside an organization says, by what it mends.
+MENDING: Mapping[str, Text] = {
+    AccessState.NOT_APPROVED: _("Request access"),
+    AccessState.REQUESTED: _("See the request"),
+    AccessState.SSO_REQUIRED: _("Authorize single sign-on"),
+    AccessState.TOKEN_PENDING: _("See the request"),
+}
+
+MEND = _("See it there")
+
+RECEIPT: Mapping[Revocation, Text] = {
+    Revocation.REVOKED: _("The host confirms that the token is revoked. It opens nothing any more."),
+    Revocation.ALREADY_INVALID: _("The token was not valid any more; there was nothing left to revoke."),
+    Revocation.MANUAL: _("The host could not be asked to revoke the token. Please do that yourself there."),
+    Revocation.PENDING: _("The host was asked to revoke the token; its answer is not here yet."),
+}
+
+# Scopes that no token guide mentions, because they come by OAuth or were chosen by the person.
+_OTHER_SCOPES: Mapping[tuple[str, str], Text] = {
+    ("bitbucket", "repository"): _("Reads private repositories."),
+    ("bitbucket", "account"): _("Shows whose account it is, and which workspaces it belongs to."),
+    ("bitbucket", "repository:write"): _("Changes repositories. An import does not need it."),
+    ("github", "public_repo"): _("Changes public repositories; private ones stay closed."),
+    ("github", "user"): _("Changes the profile. An import does not need it."),
+    ("github", "read:user"): _("Reads the profile."),
+    ("github", "user:email"): _("Reads e-mail addresses."),
+    ("github", "workflow"): _("Changes workflows. An import does not need it."),
+    ("github", "admin:org"): _("Administers organizations. An import does not need it."),
+    ("gitlab", "api"): _("Changes everything you may change. An import does not need it."),
+    ("gitlab", "read_api"): _("Reads everything you may read."),
+    ("gitlab", "write_repository"): _("Changes repositories. An import does not need it."),
+    ("gitea", "write:repository"): _("Changes repositories. An import does not need it."),
+    ("gitea", "all"): _("Changes everything you may change. An import does not need it."),
+}
+
+
+def status_badge(status: str) -> Badge:
+    """A credential's status."""
+    icon, tone = _STATUS[status]
+    return Badge(word=Status(status).label, icon=icon, tone=tone)
+
+
+def access_badge(state: str) -> Badge:
+    """What an organization answers."""
+    icon, tone = _ACCESS.get(state, ("question", "idle"))
+    word = AccessState(state).label if state in AccessState.values else AccessState.UNKNOWN.label
+    return Badge(word=word, icon=icon, tone=tone)
+
+
+def severity_badge(severity: Severity) -> Badge:
+    """How a verdict concerns its reader."""
+    word, icon, tone = _SEVERITY[severity]
+    return Badge(word=word, icon=icon, tone=tone)
+
+
+def scope_words(provider: Provider, scopes: tuple[str, ...]) -> tuple[ScopeWord, ...]:
+    """Scopes with their meaning, in the order given."""
+    needs = {need.scope: need for need in provider.guide().scopes}
+    return tuple(
+        ScopeWord(
+            scope=scope,
+            reason=needs[scope].reason if scope in needs else _OTHER_SCOPES.get((provider.name, scope), ""),
+            required=needs[scope].required if scope in needs else True,
+        )
+        for scope in scopes
+    )

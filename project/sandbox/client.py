@@ -1,0 +1,82 @@
+"""A small client of the control JSON, for the command line and the tests: standard library only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS = 30
+FIRST_ERROR = 400
+
+
+class SandboxError(Exception):
+    """The sandbox is not there, or refuses; the text says which and why."""
+
+
+def control(web_url: str, method: str, path: str, data: object = None) -> dict[str, Any]:
+    """Call `/_sandbox/<path>` of the host at `web_url` with JSON. Raises SandboxError."""
+    address = urlsplit(web_url).netloc
+    connection = HTTPConnection(address, timeout=TIMEOUT_SECONDS)
+    try:
+        body = None if data is None else json.dumps(data).encode()
+        target = f"/_sandbox/{path.lstrip('/')}"
+        connection.request(method, target, body=body, headers={"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+    except (OSError, HTTPException, ValueError) as error:
+        raise SandboxError(f"No sandbox answers at {address}: {error}") from error
+    finally:
+        connection.close()
+    if response.status >= FIRST_ERROR or not isinstance(answer, dict):
+        raise SandboxError(str(answer.get("error", response.status)))
+    return answer
+
+
+def hosts(sandbox_port: int) -> dict[str, str]:
+    """Web addresses by slug. `sandbox_port` is the port of any emulated host. Raises SandboxError."""
+    answer: dict[str, str] = control(f"http://127.0.0.1:{sandbox_port}", "GET", "state.json")["hosts"]
+    return answer
+
+
+def mint(
+    web_url: str,
+    *,
+    account: str,
+    kind: str,
+    scopes: Sequence[str] = (),
+    expires_in: float | None = None,
+    organizations: Sequence[str] = (),
+    resource: str | None = None,
+) -> dict[str, Any]:
+    """Make a token at one host: `token`, and the `username` and `email` to show with it.
+
+    `expires_in` is in seconds; None means what is usual for the kind. Raises SandboxError.
+    """
+    facts = {
+        "account": account,
+        "kind": kind,
+        "scopes": list(scopes),
+        "expires_in": expires_in,
+        "organizations": list(organizations),
+        "resource": resource,
+    }
+    return control(web_url, "POST", "tokens", facts)
+
+
+def mint_token(
+    sandbox_port: int,
+    host_slug: str,
+    account: str,
+    kind: str,
+    scopes: Sequence[str] = (),
+    expires_in: float | None = None,
+) -> str:
+    """Make a token at the running sandbox and return its text. Raises SandboxError."""
+    addresses = hosts(sandbox_port)
+    if host_slug not in addresses:
+        raise SandboxError(f"There is no emulated host {host_slug}; there are {', '.join(addresses)}.")
+    minted = mint(addresses[host_slug], account=account, kind=kind, scopes=scopes, expires_in=expires_in)
+    return str(minted["token"])

@@ -1,0 +1,210 @@
+"""Connecting by OAuth, below the pages: sealed until confirmed, and never narrower than before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import pytest
+from allauth.socialaccount.providers.oauth2.utils import generate_code_challenge
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from credentials.crypto.secret import Secret
+from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted, TokenRejected
+from credentials.models import Credential, Host, PendingConnection, Status
+from credentials.providers.grants import OAuthGrant
+from credentials.services import disconnect, hosts, oauth, pending
+from credentials.services.audit import Actor
+from credentials.verdicts import VerdictCode
+from tests import builders
+from tests.sandbox import RunningSandbox
+
+pytestmark = pytest.mark.django_db
+
+CALLBACK = "http://testserver/connect/{slug}/callback/"
+
+
+def grant_for(
+    sandbox: RunningSandbox, host: Host, owner: User, *, person: str = "octo-alice", **consent: Sequence[str]
+) -> OAuthGrant:
+    """Walk the host's consent page, and exchange the code it gives."""
+    endpoints = hosts.provider_of(host).oauth()
+    pkce = generate_code_challenge()
+    callback = CALLBACK.format(slug=host.slug)
+    query = {
+        "client_id": host.client_id,
+        "redirect_uri": callback,
+        "response_type": "code",
+        "scope": endpoints.scope_delimiter.join(oauth.scopes_of(host)),
+        "state": "s",
+        "code_challenge": pkce["code_challenge"],
+        "code_challenge_method": "S256",
+    }
+    answer = sandbox.consent(f"{endpoints.authorize_url}?{urlencode(query)}", person=person, **consent)
+    return oauth.exchange(
+        actor=Actor.user(owner),
+        host=host,
+        code=Secret(answer["code"]),
+        code_verifier=Secret(pkce["code_verifier"]),
+        redirect_uri=callback,
+    )
+
+
+def receive(
+    owner: User, host: Host, grant: OAuthGrant, *, reconnects: Credential | None = None
+) -> PendingConnection:
+    return pending.receive_grant(
+        actor=Actor.user(owner), user=owner, host=host, grant=grant, reconnects=reconnects
+    )
+
+
+def confirm(owner: User, waiting: PendingConnection) -> Any:
+    return pending.confirm(actor=Actor.user(owner), pending=waiting)
+
+
+@pytest.mark.parametrize("slug", ["github", "gitlab", "bitbucket", "gitea"])
+def test_a_confirmed_grant_becomes_a_credential_that_knows_its_account(
+    sandbox: RunningSandbox, alice: User, slug: str
+) -> None:
+    host = builders.sandbox_host(sandbox, slug)
+    waiting = receive(alice, host, grant_for(sandbox, host, alice))
+    assert waiting.facts["account_name"] == "octo-alice"
+    assert not Credential.objects.exists(), "nothing is linked before its owner says so"
+
+    done = confirm(alice, waiting)
+
+    credential = Credential.objects.get()
+    assert done.created
+    assert (credential.kind, credential.status) == ("oauth", Status.VALID)
+    assert credential.account_name == "octo-alice"
+    # Gitea does not say what it granted; what is not known is not guessed.
+    assert (credential.scopes is None) == (slug == "gitea")
+    assert (credential.refresh_envelope is None) == (slug == "github")
+    assert not PendingConnection.objects.exists()
+
+
+def test_connecting_the_same_account_again_keeps_the_credentials_id(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    first = confirm(alice, receive(alice, host, grant_for(sandbox, host, alice))).credential
+    again = confirm(alice, receive(alice, host, grant_for(sandbox, host, alice)))
+
+    assert again.credential.pk == first.pk
+    assert not again.created
+    assert again.credential.generation == 2
+
+
+def test_another_account_at_the_same_host_becomes_a_credential_of_its_own(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    for person in ("octo-alice", "octo-bob"):
+        confirm(alice, receive(alice, host, grant_for(sandbox, host, alice, person=person)))
+
+    assert set(Credential.objects.values_list("account_name", flat=True)) == {"octo-alice", "octo-bob"}
+
+
+def test_a_reconnect_that_answers_for_another_account_is_refused(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    mine = confirm(alice, receive(alice, host, grant_for(sandbox, host, alice))).credential
+
+    with pytest.raises(TokenNotAccepted) as refused:
+        receive(alice, host, grant_for(sandbox, host, alice, person="octo-bob"), reconnects=mine)
+
+    assert refused.value.verdict.code is VerdictCode.WRONG_ACCOUNT
+
+
+def test_fewer_scopes_never_replace_more(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    mine = confirm(alice, receive(alice, host, grant_for(sandbox, host, alice))).credential
+    before = bytes(mine.access_envelope)
+
+    waiting = receive(alice, host, grant_for(sandbox, host, alice, scopes=["read:org"]))
+    with pytest.raises(TokenNotAccepted) as refused:
+        confirm(alice, waiting)
+
+    assert refused.value.verdict.code is VerdictCode.SCOPE_MISSING
+    assert bytes(Credential.objects.get().access_envelope or b"") == before
+
+
+def test_a_pending_connection_is_its_owners_alone_and_ends(
+    sandbox: RunningSandbox, alice: User, charlie: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    waiting = receive(alice, host, grant_for(sandbox, host, alice))
+    now = timezone.now()
+
+    assert pending.get(user=alice, pending_id=waiting.pk, now=now) == waiting
+    for user, moment, key in (
+        (charlie, now, waiting.pk),
+        (alice, now + timedelta(minutes=11), waiting.pk),
+        (alice, now, uuid4()),
+    ):
+        with pytest.raises(NotFound):
+            pending.get(user=user, pending_id=key, now=moment)
+
+
+def test_a_pending_connection_is_confirmed_once(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    waiting = receive(alice, host, grant_for(sandbox, host, alice))
+    twin = PendingConnection.objects.get(pk=waiting.pk)
+    confirm(alice, waiting)
+
+    with pytest.raises(Conflict):
+        confirm(alice, twin)
+
+    assert Credential.objects.count() == 1
+
+
+def test_a_canceled_connection_leaves_nothing(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    pending.cancel(
+        actor=Actor.user(alice), pending=receive(alice, host, grant_for(sandbox, host, alice))
+    )
+
+    assert not PendingConnection.objects.exists()
+    assert not Credential.objects.exists()
+
+
+def test_a_wrong_verifier_and_a_used_code_give_nothing(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    with pytest.raises(TokenRejected):
+        oauth.exchange(
+            actor=Actor.user(alice),
+            host=host,
+            code=Secret("used-or-made-up"),
+            code_verifier=Secret("v" * 43),
+            redirect_uri=CALLBACK.format(slug="github"),
+        )
+
+
+def test_an_account_nobody_could_ask_about_is_not_linked_blindly(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    grant = grant_for(sandbox, host, alice)
+    sandbox.control("github", "POST", "faults", {"status": 503})
+
+    with pytest.raises(ProviderUnreachable):
+        receive(alice, host, grant)
+
+    assert not PendingConnection.objects.exists()
+
+
+def test_disconnecting_an_oauth_credential_kills_its_token_at_github(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    credential = confirm(alice, receive(alice, host, grant_for(sandbox, host, alice))).credential
+
+    receipt = disconnect.disconnect(actor=Actor.user(alice), credential=credential)
+
+    assert receipt.outcome == "revoked"
+    assert sandbox.control("github", "GET", "grants")["grants"] == []
