@@ -6,8 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
 
 from credentials.conf import conf
+from credentials.services import demo_people
 
 
 def settings_are_well_formed(**_: Any) -> list[CheckMessage]:
@@ -69,6 +71,23 @@ def key_source_is_not_the_environment(**_: Any) -> list[CheckMessage]:
     return []
 
 
+def demo_people_are_gone(**_: Any) -> list[CheckMessage]:
+    """The demo's passwords are printed in its documentation."""
+    try:
+        found = demo_people.present()
+    except DatabaseError:
+        return []
+    if found:
+        return [
+            Error(
+                f"The demo's people are here with their demo passwords: {', '.join(found)}.",
+                hint="Start a deployment on an empty database, or deactivate them.",
+                id="credentials.E010",
+            )
+        ]
+    return []
+
+
 def register_all() -> None:
     """Register the checks with Django."""
     register(settings_are_well_formed, Tags.security)
@@ -76,3 +95,4 @@ def register_all() -> None:
     register(sessions_stay_on_the_server, Tags.security)
     register(sign_in_tokens_are_not_stored, Tags.security)
     register(key_source_is_not_the_environment, Tags.security, deploy=True)
+    register(demo_people_are_gone, Tags.security, deploy=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -152,7 +152,7 @@ def _explained(credential: Credential, status: str, provider: Provider) -> Verdi
     )
 
 
-_REASON = {
+_REASON: Mapping[str, VerdictCode] = {
     Status.EXPIRED: VerdictCode.TOKEN_EXPIRED,
     Status.REJECTED: VerdictCode.TOKEN_REJECTED,
     Status.RECONNECT_REQUIRED: VerdictCode.RECONNECT_REQUIRED,

@@ -64,5 +64,3 @@ def recent_leases(credential: Credential, *, limit: int = 5) -> list[Lease]:
 def open_hosts() -> list[Host]:
     """The hosts people may connect accounts at."""
     return list(Host.objects.filter(is_enabled=True).order_by("name"))
-
-

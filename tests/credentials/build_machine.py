@@ -116,7 +116,7 @@ class GitHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815 - http.server's name
+    do_POST = do_GET
 
     def _backend(self) -> bytes:
         address = urlsplit(self.path)

@@ -106,7 +106,7 @@ class LeaseApi:
                 self.wfile.write(body)
 
             # A redirect followed with GET would arrive here.
-            do_GET = do_POST  # noqa: N815 - http.server's name
+            do_GET = do_POST
 
             def log_message(self, format: str, *args: object) -> None:
                 """Keep the test's output quiet."""

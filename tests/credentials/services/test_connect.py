@@ -64,7 +64,9 @@ def test_the_help_pages_token_is_stored_with_what_can_be_known(
     assert credential.account_name == account
     assert credential.scopes in (scopes, None)
     assert minted.token.encode() not in bytes(credential.access_envelope or b"")
-    assert AuditEvent.objects.filter(action="credential.connected", subject_id=str(credential.pk)).count() == 1
+    assert (
+        AuditEvent.objects.filter(action="credential.connected", subject_id=str(credential.pk)).count() == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,17 @@ def test_an_unreachable_host_leaves_the_token_unverified_and_says_so(alice: User
     assert Credential.objects.get().status == Status.UNVERIFIED
 
 
-@pytest.mark.parametrize("fault", [{"status": 503}, {"html": True}, {"quota": "primary"}, {"quota": "secondary"}, {"cut": True}])
-def test_an_outage_never_refuses_a_token(
-    sandbox: RunningSandbox, alice: User, fault: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 503},
+        {"html": True},
+        {"quota": "primary"},
+        {"quota": "secondary"},
+        {"cut": True},
+    ],
+)
+def test_an_outage_never_refuses_a_token(sandbox: RunningSandbox, alice: User, fault: dict[str, Any]) -> None:
     minted = mint(sandbox, "github")
     sandbox.control("github", "POST", "faults", fault)
 
@@ -128,9 +137,7 @@ def test_an_outage_never_refuses_a_token(
     assert done.credential.status == Status.UNVERIFIED
 
 
-def test_a_token_without_the_needed_scope_is_stored_as_limited(
-    sandbox: RunningSandbox, alice: User
-) -> None:
+def test_a_token_without_the_needed_scope_is_stored_as_limited(sandbox: RunningSandbox, alice: User) -> None:
     minted = mint(sandbox, "github", scopes=["read:org"])
 
     done = paste(alice, "github", minted.token)
@@ -140,9 +147,7 @@ def test_a_token_without_the_needed_scope_is_stored_as_limited(
     assert done.credential.missing_scopes
 
 
-def test_the_same_token_again_brings_its_credential_up_to_date(
-    sandbox: RunningSandbox, alice: User
-) -> None:
+def test_the_same_token_again_brings_its_credential_up_to_date(sandbox: RunningSandbox, alice: User) -> None:
     minted = mint(sandbox, "github")
     first = paste(alice, "github", minted.token)
     second = paste(alice, "github", minted.token)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +28,7 @@ CALLBACK = "http://testserver/connect/{slug}/callback/"
 
 
 def grant_for(
-    sandbox: RunningSandbox, host: Host, owner: User, *, person: str = "octo-alice", **consent: Sequence[str]
+    sandbox: RunningSandbox, host: Host, owner: User, *, person: str = "octo-alice", **consent: Any
 ) -> OAuthGrant:
     """Walk the host's consent page, and exchange the code it gives."""
     endpoints = hosts.provider_of(host).oauth()
@@ -165,9 +164,7 @@ def test_a_pending_connection_is_confirmed_once(sandbox: RunningSandbox, alice: 
 
 def test_a_canceled_connection_leaves_nothing(sandbox: RunningSandbox, alice: User) -> None:
     host = builders.sandbox_host(sandbox, "github")
-    pending.cancel(
-        actor=Actor.user(alice), pending=receive(alice, host, grant_for(sandbox, host, alice))
-    )
+    pending.cancel(actor=Actor.user(alice), pending=receive(alice, host, grant_for(sandbox, host, alice)))
 
     assert not PendingConnection.objects.exists()
     assert not Credential.objects.exists()

@@ -1,0 +1,45 @@
+# make run   the demo: web, worker and the emulated hosts, on this machine only
+# make test  everything it needs, then the whole test suite
+# make lint  style, types, security rules, migrations, API schema
+# make bench the performance figures, as ratios
+
+PYTHON ?= python3
+PORT ?= 8000
+SANDBOX_PORT ?= 8900
+DATA_DIR ?= var
+PYTEST_ARGS ?= -n 2
+BIN := .venv/bin
+
+.PHONY: run test lint bench
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Forgekey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/runtime: .venv/python requirements/runtime.txt pyproject.toml
+	@echo "Installing what Forgekey needs into .venv (once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/python requirements/dev.txt pyproject.toml
+	@echo "Installing what the tests need into .venv (once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: .venv/runtime
+	@exec $(BIN)/python manage.py demo --port $(PORT) --sandbox-port $(SANDBOX_PORT) --data-dir "$(DATA_DIR)"
+
+test: .venv/dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy credentials project tests manage.py
+	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: .venv/dev
+	$(BIN)/python -m bench

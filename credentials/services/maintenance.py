@@ -1,0 +1,70 @@
+"""The periodic duties; each is safe to run twice, also at the same time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from credentials.conf import conf
+from credentials.models import Credential, IdempotencyRecord, PendingConnection, Status
+from credentials.providers.tokens import Kind
+from credentials.services import audit, audit_proof
+from credentials.services.audit import Actor
+from credentials.services.verify import subject_of
+
+IDEMPOTENCY_KEPT = timedelta(days=1)
+_ACTOR = Actor.system("maintenance")
+
+
+def run(*, now: datetime) -> dict[str, int]:
+    """Every duty once; how much each had to do, by name."""
+    return {
+        "pending connections dropped": drop_pending(now=now),
+        "idempotency records dropped": drop_idempotency(now=now),
+        "credentials that reached their end": mark_ends(now=now),
+        "seals made": seal(now=now),
+    }
+
+
+def drop_pending(*, now: datetime) -> int:
+    """Delete what came back from OAuth and nobody confirmed in time."""
+    return PendingConnection.objects.filter(expires_at__lt=now).delete()[0]
+
+
+def drop_idempotency(*, now: datetime) -> int:
+    """Forget idempotency keys after a day."""
+    return IdempotencyRecord.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()[0]
+
+
+def mark_ends(*, now: datetime) -> int:
+    """Mark credentials whose known end has come or is near. OAuth tokens are short-lived by nature."""
+    live = Credential.objects.filter(status__in=(Status.VALID, Status.LIMITED, Status.EXPIRING))
+    over = _mark(live.filter(expires_at__lte=now), Status.EXPIRED)
+    near = live.filter(status=Status.VALID, expires_at__lte=now + conf.expiring_window, expires_at__gt=now)
+    return over + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING)
+
+
+def _mark(credentials: QuerySet[Credential], status: Status) -> int:
+    marked = 0
+    for pk in list(credentials.values_list("pk", flat=True)):
+        with transaction.atomic():
+            credential = Credential.objects.select_for_update().select_related("host", "owner").get(pk=pk)
+            before = credential.status
+            if before in {status, Status.DISCONNECTED, Status.QUARANTINED}:
+                continue
+            Credential.objects.filter(pk=pk).update(status=status)
+            audit.record(
+                "credential.expired" if status is Status.EXPIRED else "credential.expiring",
+                actor=_ACTOR,
+                subject=subject_of(credential),
+                data={"status_before": before, "status": status.value},
+            )
+            marked += 1
+    return marked
+
+
+def seal(*, now: datetime) -> int:
+    """Seal the audit trail, inside and outside the database."""
+    return int(audit_proof.seal(now=now, anchor=conf.data_dir / "audit-anchor") is not None)

@@ -1,0 +1,97 @@
+"""The page of one credential, and what its owner can do with it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from credentials.errors import NotFound
+from credentials.forms import LabelForm
+from credentials.services import connect, disconnect, hosts, verify
+from credentials.services.circumstances import actor_of_user
+from credentials.web import cards, queries
+from credentials.web.reauthentication import recent_authentication_required
+from credentials.web.words import RECEIPT, WHO_CAN_FIX, severity_badge
+
+
+@never_cache
+@require_safe
+def credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """What is known of a credential."""
+    return _page(request, credential_id, LabelForm())
+
+
+def _page(request: HttpRequest, credential_id: UUID, form: LabelForm, *, status: int = 200) -> HttpResponse:
+    shown = queries.shown_credential(request.user, credential_id)
+    card = cards.credential_card(shown, now=timezone.now())
+    if not form.is_bound:
+        form.initial = {"label": shown.label}
+    context = {
+        "card": card,
+        "host": shown.host,
+        "provider_title": hosts.provider_of(shown.host).title,
+        "leases": queries.recent_leases(shown),
+        "form": form,
+        "who_can_fix": WHO_CAN_FIX[card.verdict.who_can_fix] if card.verdict else "",
+    }
+    return render(request, "credentials/credential.html", context, status=status)
+
+
+@never_cache
+@require_POST
+def test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Ask the host about the credential, and say what it answered."""
+    chosen = queries.own_credential(request.user, credential_id)
+    if not chosen.host.is_enabled:
+        raise NotFound("This host is switched off.")
+    found = verify.verify(
+        actor=actor_of_user(request.META, request.user), credential=chosen, purpose="test by its owner"
+    )
+    if request.headers.get("HX-Request") == "true":
+        context = {
+            "verdict": found,
+            "badge": severity_badge(found.severity),
+            "status": cards.credential_card(chosen, now=timezone.now()).badge,
+            "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
+        }
+        return render(request, "credentials/_test_result.html", context)
+    say = messages.success if found.ok else messages.warning
+    say(request, f"{found.title}. {found.summary}")
+    return redirect("credential", credential_id=chosen.pk)
+
+
+@never_cache
+@require_POST
+def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Give a credential another name."""
+    chosen = queries.own_credential(request.user, credential_id)
+    form = LabelForm(request.POST)
+    if not form.is_valid():
+        return _page(request, credential_id, form, status=422)
+    connect.rename(
+        actor=actor_of_user(request.META, request.user), credential=chosen, label=form.cleaned_data["label"]
+    )
+    messages.success(request, _("The name was changed."))
+    return redirect("credential", credential_id=chosen.pk)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@recent_authentication_required
+def ask_and_disconnect(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """GET asks, POST disconnects and shows what became of the token."""
+    chosen = queries.own_credential(request.user, credential_id)
+    card = cards.credential_card(queries.shown_credential(request.user, credential_id), now=timezone.now())
+    context = {"card": card, "host": chosen.host, "provider_title": hosts.provider_of(chosen.host).title}
+    if request.method != "POST":
+        return render(request, "credentials/disconnect.html", context)
+    result = disconnect.disconnect(actor=actor_of_user(request.META, request.user), credential=chosen)
+    receipt = {"receipt": RECEIPT[result.outcome], "outcome": result.outcome, "manual_url": result.manual_url}
+    return render(request, "credentials/disconnected.html", {**context, **receipt})

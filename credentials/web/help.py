@@ -1,0 +1,143 @@
+"""Help: one page per answer a diagnosis or the API can give, from the same words as the answer itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from credentials.verdicts import CATALOG, Text, VerdictCode, verdict
+from credentials.web.words import WHO_CAN_FIX, severity_badge
+
+# Answers of the API that are no verdict about a credential: title, and what to do.
+REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
+    "not-authenticated": (
+        gettext_lazy("No caller is known by this key or session"),
+        gettext_lazy("Send a valid service key as a bearer token, or sign in."),
+    ),
+    "permission-refused": (
+        gettext_lazy("The caller may not do this"),
+        gettext_lazy("Ask an administrator to give the service client the scope that this call needs."),
+    ),
+    "not-found": (
+        gettext_lazy("There is no such object"),
+        gettext_lazy("It does not exist, or it belongs to somebody else. Check the address."),
+    ),
+    "input-invalid": (
+        gettext_lazy("A field is missing or wrong"),
+        gettext_lazy("The answer names the field. Correct it and send the request again."),
+    ),
+    "conflict": (
+        gettext_lazy("Another change came first"),
+        gettext_lazy("Read the object again and decide anew."),
+    ),
+    "address-invalid": (
+        gettext_lazy("This is not an address of a repository or a host"),
+        gettext_lazy("Send the address as it stands in the browser or in the clone button."),
+    ),
+    "address-forbidden": (
+        gettext_lazy("This address leads to a network no request may go to"),
+        gettext_lazy("If it is right, an administrator allows private networks for the host."),
+    ),
+    "access-refused": (
+        gettext_lazy("The host knows the token, but refuses"),
+        gettext_lazy("An organization, a policy or a missing right stands in the way; the answer names it."),
+    ),
+    "token-not-accepted": (
+        gettext_lazy("The token was not stored"),
+        gettext_lazy("The verdict in the answer says why, and what to do."),
+    ),
+    "no-usable-credential": (
+        gettext_lazy("No connected account can be used for this"),
+        gettext_lazy("The verdict in the answer says why, and what to do."),
+    ),
+    "audit-unavailable": (
+        gettext_lazy("The audit trail cannot be written"),
+        gettext_lazy("Nothing was opened or changed. Try again; if it lasts, an administrator has to look."),
+    ),
+    "key-unavailable": (
+        gettext_lazy("An encryption key is missing"),
+        gettext_lazy("What is stored is untouched. An administrator has to restore the key."),
+    ),
+    "envelope-invalid": (
+        gettext_lazy("A stored secret cannot be opened"),
+        gettext_lazy(
+            "It was altered, or belongs elsewhere. Connect the account again, and tell an administrator."
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """One entry of the index."""
+
+    slug: str
+    title: str
+
+
+def _slug(code: VerdictCode) -> str:
+    return code.value.replace("_", "-")
+
+
+def _anybody() -> dict[str, object]:
+    """What stands for the names in the texts, where no case is at hand."""
+    return {
+        "provider": _("the Git host"),
+        "host": _("the Git host"),
+        "organization": _("the organization"),
+        "account": _("the connected account"),
+        "other_account": _("another account"),
+        "user": _("this person"),
+        "kind": _("token of another kind"),
+        "scopes": _("the one named beside the connection"),
+    }
+
+
+def topics() -> tuple[Topic, ...]:
+    """Every topic about credentials, in the catalog's order."""
+    return tuple(
+        Topic(slug=_slug(code), title=capfirst(str(entry.title) % _anybody()))
+        for code, entry in CATALOG.items()
+    )
+
+
+@login_not_required
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """All topics."""
+    requests = [Topic(slug=slug, title=str(title)) for slug, (title, _text) in REQUEST_TOPICS.items()]
+    return render(request, "credentials/help_index.html", {"topics": topics(), "requests": requests})
+
+
+@login_not_required
+@require_safe
+def topic(request: HttpRequest, topic: str) -> HttpResponse:
+    """One topic: what the answer means, who can mend it, and how."""
+    code = next((code for code in CATALOG if _slug(code) == topic), None)
+    if code is not None:
+        return render(request, "credentials/help.html", _about_verdict(code))
+    if topic not in REQUEST_TOPICS:
+        raise Http404
+    title, text = REQUEST_TOPICS[topic]
+    return render(request, "credentials/help.html", {"title": title, "text": text, "slug": topic})
+
+
+def _about_verdict(code: VerdictCode) -> dict[str, object]:
+    found = verdict(code, values=_anybody())
+    return {
+        "title": capfirst(str(found.title)),
+        "text": capfirst(str(found.summary)),
+        "steps": [capfirst(str(step.text)) for step in found.steps],
+        "badge": severity_badge(found.severity),
+        "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
+        "offer_zip": found.offer_zip,
+        "slug": _slug(code),
+    }

@@ -1,0 +1,31 @@
+"""The addresses of the pages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.urls import path
+from django.views.i18n import set_language
+
+from credentials.web import connections, credential, health, help, oauth, tokens
+
+_CREDENTIAL = "credentials/<uuid:credential_id>/"
+
+urlpatterns = [
+    path("", connections.connections, name="connections"),
+    path("connect/", connections.choose, name="connect_choose"),
+    path("connect/confirm/<uuid:pending_id>/", oauth.confirm, name="connect_confirm"),
+    path("connect/<slug:slug>/", connections.connect, name="connect"),
+    path("connect/<slug:slug>/callback/", oauth.callback, name="connect_callback"),
+    path("connect/<slug:slug>/token/", tokens.token, name="token"),
+    path(_CREDENTIAL, credential.credential, name="credential"),
+    path(f"{_CREDENTIAL}test/", credential.test, name="credential_test"),
+    path(f"{_CREDENTIAL}replace/", tokens.replace, name="credential_replace"),
+    path(f"{_CREDENTIAL}rename/", credential.rename, name="credential_rename"),
+    path(f"{_CREDENTIAL}reconnect/", connections.reconnect, name="credential_reconnect"),
+    path(f"{_CREDENTIAL}disconnect/", credential.ask_and_disconnect, name="credential_disconnect"),
+    path("help/", help.index, name="help_index"),
+    path("help/<slug:topic>/", help.topic, name="help"),
+    path("language/", login_not_required(set_language), name="set_language"),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+]
