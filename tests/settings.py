@@ -23,3 +23,5 @@ TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBacken
 DATABASES["default"]["TEST"] = {"NAME": None}  # noqa: F405  # from the deployment's settings
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405  # as above
     DATABASES["default"]["TEST"]["NAME"] = os.path.join(os.environ["DATA_DIR"], "test.sqlite3")  # noqa: F405
+# whitenoise looks for it at start.
+STATIC_ROOT.mkdir(exist_ok=True)  # noqa: F405  # from the deployment's settings

@@ -30,7 +30,8 @@ MAY_REVEAL = {
     "credentials/crypto/keyring.py",  # reads key material
     "credentials/crypto/purpose.py",  # digests it
     "credentials/crypto/sources.py",  # reads key material
-    "credentials/providers/authorization.py",  # writes it into the one request
+    "credentials/providers/authorization.py",  # writes it into the header of the one request
+    "credentials/providers/http.py",  # writes it into the body of the one request
     "credentials/services/connect.py",  # cleans what was pasted
     "credentials/services/vault.py",  # keeps the purpose keys
     "credentials/api/leases.py",  # answers the borrower

@@ -40,9 +40,7 @@ from credentials.providers.reading import identifier, member, objects, scopes, t
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 
-_API_TOKENS: Final = "https://id.atlassian.com/manage-profile/security/api-tokens"
-"""Atlassian accounts live on a host of their own, whichever product their tokens are for."""
-
+_API_TOKENS: Final = "/manage-profile/security/api-tokens"
 _PAGE_LENGTH = 100
 _PAGES = 10
 _READS_CODE = frozenset({"read:repository:bitbucket", "repository", "repository:write", "repository:admin"})
@@ -221,11 +219,20 @@ class Bitbucket(Provider):
             return GitLogin(username="x-token-auth", password=login.token)
         return GitLogin(username="x-bitbucket-api-token-auth", password=login.token)
 
+    @property
+    def _api_tokens_url(self) -> str:
+        """Atlassian accounts live on a host of their own, whichever product their tokens are for.
+
+        A host of another name, such as a stand-in for tests, is expected to serve that page itself.
+        """
+        is_public = self.host.web_url == self.public_host()["web_url"]
+        return ("https://id.atlassian.com" if is_public else self.host.web_url) + _API_TOKENS
+
     def guide(self) -> TokenGuide:
         """https://support.atlassian.com/bitbucket-cloud/docs/create-an-api-token/ (has no prefilled link)"""
         return TokenGuide(
-            create_url=_API_TOKENS,
-            manage_url=_API_TOKENS,
+            create_url=self._api_tokens_url,
+            manage_url=self._api_tokens_url,
             kind_title=_("API token with scopes"),
             steps=(
                 _("Choose “Create API token with scopes”."),
@@ -271,5 +278,5 @@ class Bitbucket(Provider):
         elif login.kind is Kind.ACCESS_TOKEN:
             page = "https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/"
         else:
-            page = _API_TOKENS
+            page = self._api_tokens_url
         return RevocationResult(outcome=Revocation.MANUAL, manual_url=page)

@@ -136,7 +136,7 @@ def _shown_status(credential: Credential, *, renews: bool, now: datetime) -> str
 
 def _explained(credential: Credential, status: str, provider: Provider) -> Verdict | None:
     code = credential.status_detail or _REASON.get(status, "")
-    if code not in VerdictCode or code == VerdictCode.OK:
+    if code not in _CODES or code == VerdictCode.OK:
         return None
     return verdict(
         VerdictCode(code),
@@ -151,6 +151,8 @@ def _explained(credential: Credential, status: str, provider: Provider) -> Verdi
         credential=str(credential.pk),
     )
 
+
+_CODES = frozenset(code.value for code in VerdictCode)
 
 _REASON: Mapping[str, VerdictCode] = {
     Status.EXPIRED: VerdictCode.TOKEN_EXPIRED,

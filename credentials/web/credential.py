@@ -62,8 +62,10 @@ def test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
         }
         return render(request, "credentials/_test_result.html", context)
-    say = messages.success if found.ok else messages.warning
-    say(request, f"{found.title}. {found.summary}")
+    if found.ok:
+        messages.success(request, f"{found.title}. {found.summary}")
+    else:
+        messages.info(request, _("Checked just now; the answer is below."))
     return redirect("credential", credential_id=chosen.pk)
 
 

@@ -127,7 +127,9 @@ def topic(request: HttpRequest, topic: str) -> HttpResponse:
     if topic not in REQUEST_TOPICS:
         raise Http404
     title, text = REQUEST_TOPICS[topic]
-    return render(request, "credentials/help.html", {"title": title, "text": text, "slug": topic})
+    return render(
+        request, "credentials/help.html", {"title": title, "text": text, "code": topic.replace("-", "_")}
+    )
 
 
 def _about_verdict(code: VerdictCode) -> dict[str, object]:
@@ -139,5 +141,5 @@ def _about_verdict(code: VerdictCode) -> dict[str, object]:
         "badge": severity_badge(found.severity),
         "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
         "offer_zip": found.offer_zip,
-        "slug": _slug(code),
+        "code": code.value,
     }

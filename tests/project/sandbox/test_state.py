@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,24 +28,34 @@ def clock() -> Clock:
     return Clock()
 
 
-def opened(path: Path, clock: Callable[[], float], slug: str = "github") -> HostState:
-    return HostState(slug=slug, seed=load_seed(), store=Store(path), redirect_bases=["http://a"], clock=clock)
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    kept = Store(tmp_path / "s.sqlite3")
+    yield kept
+    kept.close()
+
+
+def opened(store: Store, clock: Callable[[], float], slug: str = "github") -> HostState:
+    return HostState(slug=slug, seed=load_seed(), store=store, redirect_bases=["http://a"], clock=clock)
 
 
 @pytest.fixture
-def state(tmp_path: Path, clock: Clock) -> HostState:
-    return opened(tmp_path / "s.sqlite3", clock)
+def state(store: Store, clock: Clock) -> HostState:
+    return opened(store, clock)
 
 
 def test_tokens_and_switches_outlive_a_restart(tmp_path: Path, clock: Clock) -> None:
-    path = tmp_path / "s.sqlite3"
-    first = opened(path, clock)
+    before = Store(tmp_path / "s.sqlite3")
+    first = opened(before, clock)
     token = first.add_token(
         secret=SECRET, refresh=REFRESH, kind="oauth", account="octo-alice", scopes=("repo",), sso=("acme",)
     )
     first.set_organization("acme", {"sso": True, "members": {"octo-bob": "pending"}}, ("sso", "members"))
     first.set_settings({"redirect_bases": ["http://b"]})
-    second = opened(path, clock)
+    before.close()
+    after = Store(tmp_path / "s.sqlite3")
+    second = opened(after, clock)
+    after.close()
     assert second.find(SECRET) == token
     assert second.find_refresh(REFRESH) == token
     assert second.organizations["acme"].sso
@@ -62,12 +73,8 @@ def test_the_file_is_its_owners_only_and_holds_no_token(tmp_path: Path, state: H
     assert REFRESH.encode() not in kept
 
 
-def test_a_token_of_one_host_is_unknown_at_another(tmp_path: Path, clock: Clock) -> None:
-    store = Store(tmp_path / "s.sqlite3")
-    github, gitlab = (
-        HostState(slug=slug, seed=load_seed(), store=store, redirect_bases=(), clock=clock)
-        for slug in ("github", "gitlab")
-    )
+def test_a_token_of_one_host_is_unknown_at_another(store: Store, clock: Clock) -> None:
+    github, gitlab = (opened(store, clock, slug) for slug in ("github", "gitlab"))
     github.add_token(secret=SECRET, kind="oauth", account="octo-alice", scopes=())
     assert gitlab.find(SECRET) is None
 
@@ -100,7 +107,7 @@ def test_a_forgotten_token_leaves_no_trace(state: HostState) -> None:
 
 
 def test_live_tokens_are_those_that_work_or_can_be_refreshed(state: HostState, clock: Clock) -> None:
-    facts = {"kind": "oauth", "account": "octo-alice", "scopes": ()}
+    facts: dict[str, Any] = {"kind": "oauth", "account": "octo-alice", "scopes": ()}
     soon = clock.now + 10
     state.add_token(secret="1", expires_at=soon, **facts)
     refreshable = state.add_token(secret="2", refresh="r", expires_at=soon, **facts)

@@ -1,0 +1,56 @@
+"""GitHub's pages that mend things: request, approval, single sign-on."""
+
+from __future__ import annotations
+
+import re
+
+from tests.project.sandbox.caller import bearer, call
+from tests.sandbox import RunningSandbox
+
+
+def test_a_member_requests_and_an_owner_approves(sandbox: RunningSandbox) -> None:
+    host = sandbox.hosts["github"]
+    mine = f"{host.web_url}/settings/connections/applications/{host.client_id}"
+    assert "Request access to assxxx" in call("GET", mine).text
+    assert call("POST", mine, form={"organization": "assxxx"}).status == 303
+    assert "assxxx: requested" in call("GET", mine).text
+    owners = f"{host.web_url}/organizations/assxxx/settings/oauth_application_policy"
+    assert "The application is: requested." in call("GET", owners).text
+    assert call("POST", owners, form={"action": "deny"}).status == 303
+    assert "assxxx: denied" in call("GET", mine).text
+    call("POST", owners, form={"action": "approve"})
+    assert "assxxx: granted" in call("GET", mine).text
+
+
+def test_the_address_in_the_header_authorizes_the_token(sandbox: RunningSandbox) -> None:
+    token = sandbox.mint("github", "octo-alice", "personal_token", ["repo"]).token
+    repository = f"{sandbox.hosts['github'].api_url}/repos/sso-corp/cases"
+    refused = call("GET", repository, headers=bearer(token))
+    url = re.sub(r"required; url=", "", refused.headers["X-GitHub-SSO"])
+    assert "Sign in and authorize the token" in call("GET", url).text
+    assert call("POST", url, form={}).status == 303
+    assert call("GET", repository, headers=bearer(token)).status == 200
+    assert "The token is authorized." in call("GET", url).text
+
+
+def test_another_sites_page_cannot_approve_or_authorize(sandbox: RunningSandbox) -> None:
+    host = sandbox.hosts["github"]
+    for path in (
+        f"/settings/connections/applications/{host.client_id}",
+        "/organizations/assxxx/settings/oauth_application_policy",
+        "/orgs/sso-corp/sso",
+        "/settings/tokens/new",
+    ):
+        answer = call("POST", host.web_url + path, form={}, headers={"Origin": "http://evil.example"})
+        assert answer.status == 403
+    assert not sandbox.control("github", "GET", "state.json")["organizations"]["assxxx"]["approved"]
+
+
+def test_pages_of_nothing_are_not_found(sandbox: RunningSandbox) -> None:
+    web = sandbox.hosts["github"].web_url
+    for path in (
+        "/settings/connections/applications/nobody",
+        "/organizations/nope/settings/oauth_application_policy",
+        "/orgs/acme/sso",
+    ):
+        assert call("GET", web + path).status == 404
