@@ -1,7 +1,6 @@
 # make run   the demo: web, worker and the emulated hosts, on this machine only
 # make test  everything it needs, then the whole test suite
 # make lint  style, types, security rules, migrations, API schema
-# make bench the performance figures, as ratios
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -10,7 +9,7 @@ DATA_DIR ?= var
 PYTEST_ARGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: run test lint bench
+.PHONY: run test lint
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Forgekey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
@@ -40,6 +39,3 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy credentials project tests manage.py
 	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
-
-bench: .venv/dev
-	$(BIN)/python -m bench

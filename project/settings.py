@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "credentials.web.middleware.ErrorPageMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"

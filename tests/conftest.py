@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import connection
 from django.test import TransactionTestCase
 
@@ -49,6 +50,12 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """No test inherits what another one spent of the sign-in limits."""
+    cache.clear()
 
 
 @pytest.fixture(scope="session")

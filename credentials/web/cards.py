@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.text import capfirst
+
 from credentials.conf import conf
 from credentials.models import Credential, Host, OrganizationAccess, Status
 from credentials.models.organization import AccessState
 from credentials.providers.base import Provider
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
-from credentials.verdicts import Text, Verdict, VerdictCode, verdict
+from credentials.verdicts import Severity, Text, Verdict, VerdictCode
+from credentials.verdicts import verdict as verdict_of
 from credentials.web import words
 from credentials.web.words import Badge, ScopeWord
 
@@ -41,6 +44,8 @@ class CredentialCard:
     kind: Text
     badge: Badge
     verdict: Verdict | None
+    verdict_tone: str
+    needs_mending: bool
     scopes: tuple[ScopeWord, ...] | None
     missing_scopes: tuple[ScopeWord, ...]
     organizations: tuple[OrganizationRow, ...]
@@ -98,12 +103,19 @@ def credential_card(
     is_open = credential.host.is_enabled
     by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
     ends = None if renews else credential.expires_at
+    badge = words.status_badge(status)
+    verdict = _explained(credential, status, provider)
     return CredentialCard(
         credential=credential,
-        title=credential.label or credential.account_name or _account(credential),
+        title=credential.label
+        or credential.account_name
+        or _account(credential)
+        or capfirst(str(provider.login_title(kind))),
         kind=provider.login_title(kind),
-        badge=words.status_badge(status),
-        verdict=_explained(credential, status, provider),
+        badge=badge,
+        verdict=verdict,
+        verdict_tone=_tone(badge, verdict),
+        needs_mending=verdict is not None and verdict.severity is Severity.ACTION,
         scopes=None if credential.scopes is None else words.scope_words(provider, tuple(credential.scopes)),
         missing_scopes=words.scope_words(provider, tuple(credential.missing_scopes)),
         organizations=tuple(_organization(one) for one in _sorted(credential)),
@@ -116,6 +128,17 @@ def credential_card(
         can_test=is_open,
         organizations_url=_organizations_url(credential, provider),
     )
+
+
+def _title(credential: Credential, provider: Provider) -> str:
+    known = credential.label or credential.account_name or _account(credential)
+    return known or capfirst(str(provider.login_title(Kind(credential.kind))))
+
+
+def _tone(badge: Badge, verdict: Verdict | None) -> str:
+    if verdict is None or badge.tone == "bad":
+        return badge.tone
+    return words.severity_badge(verdict.severity).tone
 
 
 def _account(credential: Credential) -> str:
@@ -138,7 +161,7 @@ def _explained(credential: Credential, status: str, provider: Provider) -> Verdi
     code = credential.status_detail or _REASON.get(status, "")
     if code not in _CODES or code == VerdictCode.OK:
         return None
-    return verdict(
+    return verdict_of(
         VerdictCode(code),
         values={
             "host": credential.host.name,

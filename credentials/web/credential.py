@@ -28,7 +28,7 @@ def credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     return _page(request, credential_id, LabelForm())
 
 
-def _page(request: HttpRequest, credential_id: UUID, form: LabelForm, *, status: int = 200) -> HttpResponse:
+def _page(request: HttpRequest, credential_id: UUID, form: LabelForm) -> HttpResponse:
     shown = queries.shown_credential(request.user, credential_id)
     card = cards.credential_card(shown, now=timezone.now())
     if not form.is_bound:
@@ -41,7 +41,7 @@ def _page(request: HttpRequest, credential_id: UUID, form: LabelForm, *, status:
         "form": form,
         "who_can_fix": WHO_CAN_FIX[card.verdict.who_can_fix] if card.verdict else "",
     }
-    return render(request, "credentials/credential.html", context, status=status)
+    return render(request, "credentials/credential.html", context)
 
 
 @never_cache
@@ -76,7 +76,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     chosen = queries.own_credential(request.user, credential_id)
     form = LabelForm(request.POST)
     if not form.is_valid():
-        return _page(request, credential_id, form, status=422)
+        return _page(request, credential_id, form)
     connect.rename(
         actor=actor_of_user(request.META, request.user), credential=chosen, label=form.cleaned_data["label"]
     )

@@ -91,8 +91,7 @@ def _manual_entry(
         "who_can_fix": WHO_CAN_FIX[verdict.who_can_fix] if verdict else "",
         "provider_title": hosts.provider_of(host).title,
     }
-    failed = verdict is not None or (form.is_bound and bool(form.errors))
-    return render(request, "credentials/token.html", context, status=422 if failed else 200)
+    return render(request, "credentials/token.html", context)
 
 
 def _form(request: HttpRequest, guide: TokenGuide, replaces: Credential | None) -> TokenForm:

@@ -30,7 +30,9 @@ def control(web_url: str, method: str, path: str, data: object = None) -> dict[s
         raise SandboxError(f"No sandbox answers at {address}: {error}") from error
     finally:
         connection.close()
-    if response.status >= FIRST_ERROR or not isinstance(answer, dict):
+    if not isinstance(answer, dict):
+        raise SandboxError(f"What answers at {address} is no sandbox.")
+    if response.status >= FIRST_ERROR:
         raise SandboxError(str(answer.get("error", response.status)))
     return answer
 

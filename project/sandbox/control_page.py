@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SHOWN_CALLS = 30
 SHOWN_TOKENS = 50
+LABELS = {"sso": "Single sign-on enforced", "ip_allow_list": "IP allow list", "pending": "Waits for approval"}
 
 
 def show(host: EmulatedHost) -> Response:
@@ -72,7 +73,7 @@ def show_token(host: EmulatedHost, minted: dict[str, Any]) -> Response:
 
 
 def _switch(name: str, value: Any) -> str:
-    label = name.replace("_", " ").capitalize()
+    label = LABELS.get(name) or name.replace("_", " ").capitalize()
     if isinstance(value, bool):
         return choice(label, name=name, options=("true", "false"), value=str(value).lower())
     if name in CHOICES:

@@ -15,6 +15,7 @@ from project.sandbox.tokens import Token
 from project.sandbox.wire import (
     BadRequestError,
     Handler,
+    Headers,
     Request,
     Response,
     json_response,
@@ -361,7 +362,7 @@ class Rest:
         return response or text_response("404: Not Found\n", status=404)
 
     def _listed(
-        self, request: Request, items: Sequence[Any], facts: Callable[[Any], object], headers: Any = ()
+        self, request: Request, items: Sequence[Any], facts: Callable[[Any], object], headers: Headers = ()
     ) -> Response:
         page = page_of(items, request, size_name="per_page", usual=30, most=100)
         links = link_header(page, request, self._host.web_url)

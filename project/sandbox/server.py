@@ -14,6 +14,7 @@ from project.sandbox.wire import Request, Response, text_response
 
 ALLOWED_NAMES = frozenset({"127.0.0.1", "localhost"})
 BLOCK = 64 * 1024
+POLL_SECONDS = 0.1
 
 Application = Callable[[Request], Response]
 
@@ -201,7 +202,9 @@ class HostServer(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def start(self) -> None:
-        threading.Thread(target=self.serve_forever, name=f"port-{self.port}", daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, args=(POLL_SECONDS,), name=f"port-{self.port}", daemon=True
+        ).start()
 
     def stop(self) -> None:
         self.shutdown()

@@ -60,9 +60,7 @@ class Watched:
     def violations(self) -> list[str]:
         """What axe finds wrong, each with the elements concerned."""
         found: dict[str, Any] = Axe().run(self.page).response
-        return [
-            f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]
-        ]
+        return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""

@@ -278,6 +278,7 @@ def test_nothing_secret_lies_in_the_lease_folder(machine: Machine) -> None:
     assert lines[0] == LEASE_ID
     assert len(lines) == 2
     assert 0 < int(lines[1]) - time.time() <= 3600
+    assert path.stat().st_mtime == int(lines[1])
     assert path.stat().st_mode & 0o777 == 0o600
     assert machine.leases.stat().st_mode & 0o777 == 0o700
     assert machine.leases.parent.stat().st_mode & 0o777 == 0o700

@@ -93,7 +93,6 @@ def test_two_spellings_of_one_origin_are_one(scheme: str, authority: str, url: s
         "github.example:443:443",
         "github.example%0aevil.example",
         "github.example\n",
-        "github.example\tx",
         "g\u0131thub.example",
         "①②⑦.⓪.⓪.①",
         "-oProxyCommand=x",

@@ -48,6 +48,7 @@ class Command(BaseCommand):
         call_command("collectstatic", interactive=False, verbosity=0)
         with _children(self, data_dir, options["port"], options["sandbox_port"]) as children:
             self.stdout.write(_summary(options["port"], options["sandbox_port"], data_dir))
+            self.stdout.flush()
             _wait(children)
         self.stdout.write("Stopped. The data stays; run again to go on.")
 

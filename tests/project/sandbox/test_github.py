@@ -138,13 +138,6 @@ def test_an_app_user_token_reaches_what_the_app_is_installed_on(sandbox: Running
     assert repository(sandbox, token, "assxxx/ABC").status == 404
 
 
-def test_the_eleventh_token_of_a_person_an_application_and_its_scopes_ends_the_first(
-    sandbox: RunningSandbox,
-) -> None:
-    from_flow = [mint(sandbox, "oauth", "repo") for _ in range(3)]
-    assert sandbox.control("github", "GET", "grants?kind=oauth")["count"] == len(from_flow)
-
-
 def test_scopes_are_reported_without_those_another_one_implies() -> None:
     assert normalized(["repo", "public_repo", "nonsense", "read:org", "admin:org"]) == ("admin:org", "repo")
 

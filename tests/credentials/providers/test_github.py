@@ -1,0 +1,318 @@
+"""GitHub: its headers, its wordings, and what organizations answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from credentials.crypto.secret import Secret
+from credentials.errors import (
+    AccessRefused,
+    ProviderAnswerUnexpected,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderUnreachable,
+    ScopeMissing,
+    TokenRejected,
+)
+from credentials.providers.answers import Answer
+from credentials.providers.base import HostFacts, OrganizationState, Revocation
+from credentials.providers.github import GitHub
+from credentials.providers.github_wordings import read_expiry
+from credentials.providers.tokens import Kind
+from credentials.verdicts import VerdictCode
+from tests.credentials.providers.asking import NOW, door, login, login_in, provider_at, provider_in
+from tests.credentials.providers.loopback import Reply, Seen, Server, json_reply
+from tests.sandbox import RunningSandbox
+
+RESTRICTED = (
+    "Although you appear to have the correct authorization credentials, the `assxxx` organization has enabled OAuth "
+    "App access restrictions, meaning that data access to third-parties is limited."
+)
+ADDRESS_LIST = (
+    "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list "
+    "enabled, and your IP address is not permitted to access this resource."
+)
+SSO = "Resource protected by organization SAML enforcement. You must grant your OAuth token access to …"
+CLASSIC = (
+    "`acme` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or …"
+)
+LIFETIME = "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime …"
+SCOPE = "You need at least read:org scope or user scope to list your organizations."
+
+
+def github(**facts: str) -> GitHub:
+    values = {
+        "web_url": "https://github.com",
+        "api_url": "https://api.github.com",
+        "client_id": "Iv1.abc",
+        **facts,
+    }
+    return GitHub(host=HostFacts(slug="github", name="GitHub", **values), door=door(), now=lambda: NOW)
+
+
+def answer(status: int, message: str = "", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(method="GET", path="/x", status=status, headers=named, json={"message": message})
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (answer(403, RESTRICTED), VerdictCode.ORGANIZATION_NOT_APPROVED),
+        (answer(403, ADDRESS_LIST), VerdictCode.IP_BLOCKED),
+        (answer(403, CLASSIC), VerdictCode.ORGANIZATION_POLICY),
+        (answer(403, LIFETIME), VerdictCode.ORGANIZATION_POLICY),
+        (answer(403, SSO), VerdictCode.SSO_REQUIRED),
+        (
+            answer(403, SSO, X_GitHub_SSO="required; url=https://github.com/orgs/a/sso"),
+            VerdictCode.SSO_REQUIRED,
+        ),
+        (answer(404, "Not Found", X_GitHub_SSO="required"), VerdictCode.SSO_REQUIRED),
+        (answer(404, "Not Found"), VerdictCode.NOT_FOUND_OR_NO_ACCESS),
+    ],
+)
+def test_each_wording_of_a_refusal_names_its_cause(given: Answer, code: VerdictCode) -> None:
+    problem = github().translate(given)
+    assert isinstance(problem, AccessRefused)
+    assert problem.verdict_code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (answer(403, RESTRICTED, X_RateLimit_Remaining="0"), ProviderRateLimited),
+        (answer(403, SSO, Retry_After="30", X_GitHub_SSO="required; url=x"), ProviderRateLimited),
+        (answer(403, "You have exceeded a secondary rate limit."), ProviderRateLimited),
+        (answer(403, "Resource not accessible by personal access token"), ScopeMissing),
+        (answer(403, "Resource not accessible by integration"), ScopeMissing),
+        (answer(403, SCOPE), ScopeMissing),
+        (answer(403, "Forbidden"), ProviderAnswerUnexpected),
+        (answer(403, "Bad credentials"), ProviderAnswerUnexpected),
+        (answer(401, "Bad credentials"), TokenRejected),
+        (answer(422, "Validation Failed"), ProviderAnswerUnexpected),
+        (answer(301, "Moved Permanently"), ProviderAnswerUnexpected),
+    ],
+)
+def test_answers_are_matched_in_the_order_of_the_fact_sheet(given: Answer, kind: type[ProviderError]) -> None:
+    assert type(github().translate(given)) is kind
+
+
+def test_partial_results_of_single_sign_on_are_a_success() -> None:
+    assert github().translate(answer(200, X_GitHub_SSO="partial-results; organizations=1396951")) is None
+
+
+def test_a_secondary_quota_without_a_header_waits_at_least_a_minute() -> None:
+    problem = github().translate(answer(403, "You have exceeded a secondary rate limit."))
+    assert isinstance(problem, ProviderRateLimited)
+    assert problem.retry_after == timedelta(minutes=1)
+
+
+def test_the_scope_that_is_wanted_is_named() -> None:
+    problem = github().translate(answer(403, SCOPE, X_OAuth_Scopes="repo"))
+    assert isinstance(problem, ScopeMissing)
+    assert (problem.required, problem.granted) == (("read:org",), ("repo",))
+
+
+def test_the_page_that_mends_comes_along_only_if_it_is_github_itself() -> None:
+    def url_of(given: Answer) -> str:
+        problem = github().translate(given)
+        assert isinstance(problem, AccessRefused)
+        return problem.url
+
+    page = "https://github.com/orgs/acme/sso?authorization_request=AB12"
+    assert url_of(answer(403, SSO, X_GitHub_SSO=f"required; url={page}")) == page
+    assert url_of(answer(403, SSO, X_GitHub_SSO="required; url=https://evil.example/sso")) == ""
+    assert url_of(answer(403, RESTRICTED)) == "https://github.com/settings/connections/applications/Iv1.abc"
+
+
+@pytest.mark.parametrize(
+    ("header", "end"),
+    [
+        ("2027-09-23 22:46:17 UTC", datetime(2027, 9, 23, 22, 46, 17, tzinfo=UTC)),
+        ("2027-09-05 17:55:53 +0500", datetime(2027, 9, 5, 12, 55, 53, tzinfo=UTC)),
+        ("2027-09-05 17:55:53 -0330", datetime(2027, 9, 5, 21, 25, 53, tzinfo=UTC)),
+        ("2026-11-24 12:00:00 UTC", None),
+        ("2020-01-01 00:00:00 UTC", None),
+        ("never", None),
+        ("", None),
+    ],
+)
+def test_the_expiry_header_is_read_in_both_forms_and_doubted_when_it_says_now(
+    header: str, end: datetime | None
+) -> None:
+    assert read_expiry(header, NOW) == end
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "scopes", "missing"),
+    [
+        (Kind.PERSONAL_TOKEN, {"X-OAuth-Scopes": "repo, read:org"}, ("repo", "read:org"), ()),
+        (Kind.PERSONAL_TOKEN, {"X-OAuth-Scopes": "gist"}, ("gist",), ("repo",)),
+        (Kind.PERSONAL_TOKEN, {"X-OAuth-Scopes": "public_repo"}, ("public_repo",), ("repo",)),
+        (Kind.PERSONAL_TOKEN, {"X-OAuth-Scopes": ""}, (), ("repo",)),
+        (Kind.PERSONAL_TOKEN, {}, None, ()),
+        (Kind.FINE_GRAINED_TOKEN, {"X-OAuth-Scopes": ""}, None, ()),
+        (Kind.APP_TOKEN, {}, None, ()),
+    ],
+)
+def test_scopes_are_unknown_for_kinds_that_have_none(
+    kind: Kind, header: Mapping[str, str], scopes: tuple[str, ...] | None, missing: tuple[str, ...]
+) -> None:
+    reply = json_reply({"id": 7, "login": "octo-alice"})
+    sent = Reply(headers={**reply.headers, **header}, body=reply.body)
+    with Server(lambda seen: sent) as server:
+        found = provider_at(server, "github").verify(login(kind))
+    assert (found.scopes, found.missing_scopes) == (scopes, missing)
+
+
+def test_the_headers_github_wants_are_sent() -> None:
+    with Server(
+        lambda seen: json_reply({"id": 7, "login": "a"}, X_OAuth_Client_Id="178c6fc778ccc68e1d6a")
+    ) as server:
+        found = provider_at(server, "github").verify(login(Kind.OAUTH))
+    (seen,) = server.seen
+    assert seen.headers["X-GitHub-Api-Version"] == "2022-11-28"
+    assert seen.headers["Accept"] == "application/vnd.github+json"
+    assert seen.headers["Authorization"].startswith("Bearer ")
+    assert found.oauth_client_id == "178c6fc778ccc68e1d6a"
+
+
+@pytest.mark.parametrize(
+    ("web_url", "api_url"),
+    [
+        ("https://github.com", "https://api.github.com"),
+        ("https://acme.ghe.com", "https://api.acme.ghe.com"),
+        ("https://github.acme.example", "https://github.acme.example/api/v3"),
+        ("https://github.acme.example/", "https://github.acme.example/api/v3"),
+        ("https://evilghe.com", "https://evilghe.com/api/v3"),
+    ],
+)
+def test_each_edition_has_its_api_at_its_own_place(web_url: str, api_url: str) -> None:
+    assert GitHub.default_api_url(web_url) == api_url
+
+
+def states(sandbox: RunningSandbox, kind: Kind, **minting: object) -> dict[str, OrganizationState]:
+    scopes = ("repo",) if kind in {Kind.PERSONAL_TOKEN, Kind.OAUTH} else ()
+    given = login_in(sandbox, "github", kind, scopes, **minting)  # type: ignore[arg-type]  # passed through
+    facts = provider_in(sandbox, "github").organizations(given)
+    return {fact.key: fact.state for fact in facts or ()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Kind.PERSONAL_TOKEN, ("accessible", "accessible", "sso_required", "policy_blocked")),
+        (Kind.OAUTH, ("accessible", "not_approved", "sso_required", "accessible")),
+    ],
+)
+def test_every_organization_says_what_it_thinks_of_a_token(
+    sandbox: RunningSandbox, kind: Kind, expected: tuple[str, ...]
+) -> None:
+    found = states(sandbox, kind)
+    assert [found[name].value for name in ("acme", "assxxx", "sso-corp", "locked-corp")] == list(expected)
+
+
+def test_an_approval_turns_the_state(sandbox: RunningSandbox) -> None:
+    assert states(sandbox, Kind.OAUTH)["assxxx"] is OrganizationState.NOT_APPROVED
+    sandbox.control("github", "POST", "organizations/assxxx", {"approved": True})
+    assert states(sandbox, Kind.OAUTH)["assxxx"] is OrganizationState.ACCESSIBLE
+
+
+def test_an_address_list_is_told_from_an_app_restriction(sandbox: RunningSandbox) -> None:
+    sandbox.control("github", "POST", "organizations/acme", {"ip_allow_list": True})
+    assert states(sandbox, Kind.PERSONAL_TOKEN)["acme"] is OrganizationState.IP_BLOCKED
+
+
+def test_a_fine_grained_token_reaches_its_one_owner_and_nothing_else_is_claimed(
+    sandbox: RunningSandbox,
+) -> None:
+    found = states(sandbox, Kind.FINE_GRAINED_TOKEN, resource="acme")
+    assert found["acme"] is OrganizationState.ACCESSIBLE
+    assert {state for name, state in found.items() if name != "acme"} == {OrganizationState.UNKNOWN}
+
+
+def test_a_mending_link_comes_with_the_state(sandbox: RunningSandbox) -> None:
+    given = login_in(sandbox, "github", Kind.OAUTH, ("repo",))
+    facts = {fact.key: fact for fact in provider_in(sandbox, "github").organizations(given) or ()}
+    web_url, client_id = sandbox.hosts["github"].web_url, sandbox.hosts["github"].client_id
+    assert facts["assxxx"].url == f"{web_url}/settings/connections/applications/{client_id}"
+    assert facts["sso-corp"].url.startswith(f"{web_url}/orgs/sso-corp/sso?")
+    assert facts["sso-corp"].evidence == "GET /api/v3/user/memberships/orgs/sso-corp 403: X-GitHub-SSO"
+
+
+def test_half_a_list_of_organizations_is_no_list() -> None:
+    def script(seen: Seen) -> Reply:
+        if seen.path.endswith("/user"):
+            return json_reply({"id": 7, "login": "octo-alice"})
+        if "page=2" in seen.path:
+            return json_reply({}, 502)
+        item = {"organization": {"login": "acme"}}
+        return json_reply([item], Link='<https://evil.example/?page=2>; rel="next"')
+
+    with Server(script) as server, pytest.raises(ProviderUnreachable):
+        provider_at(server, "github").organizations(login(Kind.PERSONAL_TOKEN))
+
+
+@pytest.mark.parametrize("name", ["../../admin", "a/b", "..", "a b", "-x/../y", ""])
+def test_an_organization_name_cannot_steer_the_next_request(name: str) -> None:
+    def script(seen: Seen) -> Reply:
+        if seen.path.endswith("/user"):
+            return json_reply({"id": 7, "login": "octo-alice"})
+        if "/user/memberships/orgs?" in seen.path:
+            return json_reply([{"organization": {"login": name}}])
+        return json_reply([])
+
+    with Server(script) as server:
+        assert provider_at(server, "github").organizations(login(Kind.PERSONAL_TOKEN)) == ()
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("kind", [Kind.PERSONAL_TOKEN, Kind.OAUTH, Kind.FINE_GRAINED_TOKEN])
+def test_a_revoked_token_is_dead_and_a_second_time_already_invalid(
+    sandbox: RunningSandbox, kind: Kind
+) -> None:
+    provider = provider_in(sandbox, "github")
+    given = login_in(sandbox, "github", kind, ("repo",))
+    client_secret = Secret(sandbox.hosts["github"].client_secret)
+    assert provider.revoke(given, client_secret=client_secret).outcome is Revocation.REVOKED
+    with pytest.raises(TokenRejected):
+        provider.verify(given)
+    assert provider.revoke(given, client_secret=client_secret).outcome is Revocation.ALREADY_INVALID
+
+
+def test_the_token_of_another_app_is_left_for_its_owner_to_revoke(sandbox: RunningSandbox) -> None:
+    provider = provider_in(sandbox, "github")
+    given = login_in(sandbox, "github", Kind.APP_TOKEN)
+    result = provider.revoke(given, client_secret=Secret(sandbox.hosts["github"].client_secret))
+    assert result.outcome is Revocation.MANUAL
+    assert result.manual_url == f"{sandbox.hosts['github'].web_url}/settings/applications"
+
+
+def test_without_a_client_secret_an_oauth_token_is_revoked_by_hand() -> None:
+    result = github().revoke(login(Kind.OAUTH), client_secret=None)
+    assert (result.outcome, result.manual_url) == (
+        Revocation.MANUAL,
+        "https://github.com/settings/applications",
+    )
+
+
+def test_a_wrong_client_secret_says_nothing_about_the_token(sandbox: RunningSandbox) -> None:
+    given = login_in(sandbox, "github", Kind.OAUTH, ("repo",))
+    with pytest.raises(ProviderAnswerUnexpected):
+        provider_in(sandbox, "github").revoke(given, client_secret=Secret("wrong"))
+    assert provider_in(sandbox, "github").verify(given).identity
+
+
+def test_a_server_without_the_revocation_call_leaves_it_to_its_owner() -> None:
+    def script(seen: Seen) -> Reply:
+        return json_reply({"message": "Not Found"}, 404) if seen.method == "POST" else json_reply({"id": 7})
+
+    with Server(script) as server:
+        result = provider_at(server, "github").revoke(login(Kind.FINE_GRAINED_TOKEN), client_secret=None)
+    assert result.outcome is Revocation.MANUAL
+    assert result.manual_url == f"{server.url}/settings/personal-access-tokens"
+    (revoking,) = [seen for seen in server.seen if seen.method == "POST"]
+    assert "Authorization" not in revoking.headers

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+
+from credentials.crypto.secret import Secret
+from credentials.models import AuditEvent, Credential, Lease, Status
+from credentials.providers.tokens import Kind
+from credentials.services import connect
+from credentials.services.connect import ManualEntry
+from tests import builders
+from tests.credentials.web.visitor import oauth_host, sandbox_host, visit
+from tests.sandbox import RunningSandbox
+
+VERBS = (
+    ("credential", "get"),
+    ("credential_test", "post"),
+    ("credential_replace", "get"),
+    ("credential_replace", "post"),
+    ("credential_rename", "post"),
+    ("credential_reconnect", "post"),
+    ("credential_disconnect", "get"),
+    ("credential_disconnect", "post"),
+)
+
+
+def address(name: str, held: Credential) -> str:
+    return reverse(name, kwargs={"credential_id": held.pk})
+
+
+def connected(owner: User, sandbox: RunningSandbox, *scopes: str) -> tuple[Credential, str]:
+    """A GitHub token that the sandbox knows, and its id there."""
+    host = sandbox_host(sandbox, "github")
+    minted = sandbox.mint("github", "octo-alice", "personal_token", scopes or ("repo",))
+    done = connect.connect_token(
+        actor=builders.SYSTEM, owner=owner, host=host, entry=ManualEntry(token=Secret(minted.token))
+    )
+    return done.credential, minted.id
+
+
+@pytest.mark.parametrize(("name", "method"), VERBS)
+def test_somebody_elses_credential_is_not_there(
+    alice: User, charlie: User, admin: User, name: str, method: str
+) -> None:
+    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
+    for stranger in (charlie, admin):
+        client = visit(stranger)
+        assert client.generic(method.upper(), address(name, held)).status_code == 404
+    assert Credential.objects.get().is_connected
+
+
+@pytest.mark.parametrize(("name", "method"), VERBS)
+def test_a_disconnected_credential_is_not_there(alice: User, name: str, method: str) -> None:
+    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
+    client = visit(alice)
+    client.post(address("credential_disconnect", held))
+    assert client.generic(method.upper(), address(name, held)).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["credential_test", "credential_rename", "credential_reconnect"])
+def test_what_changes_something_is_never_started_by_a_link(alice: User, name: str) -> None:
+    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
+    assert visit(alice).get(address(name, held)).status_code == 405
+
+
+def test_the_page_says_who_used_it_lately(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"))
+    client, _key = builders.client("nightly backend")
+    now = timezone.now()
+    for number in range(7):
+        Lease.objects.create(
+            client=client,
+            credential=held,
+            repository_url=f"https://example.org/acme/cases-{number}",
+            purpose="import",
+            chosen_because="only_one",
+            created_at=now - timedelta(hours=number + 1),
+            expires_at=now,
+        )
+    html = visit(alice).get(address("credential", held)).content.decode()
+    assert "nightly backend" in html
+    assert "cases-4" in html
+    assert "cases-5" not in html
+
+
+def test_a_test_that_succeeds_says_so(alice: User, sandbox: RunningSandbox) -> None:
+    held, _id = connected(alice, sandbox)
+    client = visit(alice)
+    response = client.post(address("credential_test", held))
+    assert response["Location"] == address("credential", held)
+    assert "It works" in client.get(response["Location"]).content.decode()
+
+
+def test_a_test_of_a_revoked_token_marks_it_and_shows_how_to_mend_it(
+    alice: User, sandbox: RunningSandbox
+) -> None:
+    held, token_id = connected(alice, sandbox)
+    sandbox.control("github", "POST", f"tokens/{token_id}", {"revoked": True})
+    client = visit(alice)
+    html = client.post(address("credential_test", held), follow=True).content.decode()
+    held.refresh_from_db()
+    assert held.status == Status.REJECTED
+    assert "rejected" in html
+    assert "Create a new token and replace this one" in html or "Create a new token and paste it" in html
+    replace = html[html.index(address("credential_replace", held)) - 60 :]
+    assert "button primary" in replace[:60]
+
+
+def test_an_outage_during_a_test_changes_nothing_known(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"), account_name="octo-alice")
+    html = visit(alice).post(address("credential_test", held), follow=True).content.decode()
+    held.refresh_from_db()
+    assert held.status == Status.VALID
+    assert "does not answer" in html
+    assert "What was known before still stands" in html
+
+
+def test_with_htmx_a_test_answers_with_the_result_alone(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"))
+    html = (
+        visit(alice).post(address("credential_test", held), headers={"HX-Request": "true"}).content.decode()
+    )
+    assert "<html" not in html
+    assert "does not answer" in html
+    assert "works" in html
+
+
+def test_a_test_is_recorded_as_the_owners(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"))
+    visit(alice).post(address("credential_test", held))
+    opened = AuditEvent.objects.get(action="credential.opened")
+    assert (opened.actor_name, opened.purpose, opened.address) == ("alice", "test by its owner", "127.0.0.1")
+    assert opened.request_id
+
+
+def test_renaming_changes_the_title(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"), account_name="octo-alice")
+    html = visit(alice).post(address("credential_rename", held), {"label": "at work"}, follow=True)
+    assert "<h1>at work</h1>" in html.content.decode()
+
+
+def test_a_name_that_is_too_long_is_refused_on_the_page(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"))
+    html = visit(alice).post(address("credential_rename", held), {"label": "x" * 101}).content.decode()
+    assert "at most 100 characters" in html
+    held.refresh_from_db()
+    assert held.label == ""
+
+
+def test_a_name_cannot_smuggle_markup_into_a_page(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"), account_name="<img src=x onerror=alert(1)>")
+    client = visit(alice)
+    client.post(address("credential_rename", held), {"label": "<script>alert(1)</script>"})
+    for name in ("credential", "credential_disconnect"):
+        html = client.get(address(name, held)).content.decode()
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+    assert "<script>alert" not in client.get(reverse("connections")).content.decode()
+
+
+def test_disconnecting_is_asked_first_and_says_what_stays(alice: User) -> None:
+    held = builders.credential(alice, builders.host("github"), account_name="octo-alice")
+    html = visit(alice).get(address("credential_disconnect", held)).content.decode()
+    assert "Disconnect octo-alice at Github?" in html
+    assert "What was imported before stays" in html
+    held.refresh_from_db()
+    assert held.is_connected
+
+
+def test_the_receipt_confirms_a_revocation(alice: User, sandbox: RunningSandbox) -> None:
+    held, _id = connected(alice, sandbox)
+    html = visit(alice).post(address("credential_disconnect", held)).content.decode()
+    held.refresh_from_db()
+    assert held.status == Status.DISCONNECTED
+    assert held.access_envelope is None
+    outcome = AuditEvent.objects.get(action="credential.revocation").data["revocation"]
+    said = {"revoked": "confirms that the token is revoked", "manual": "Please do that yourself"}
+    assert said[outcome] in html
+
+
+def test_where_the_host_cannot_be_asked_the_receipt_gives_the_link(alice: User) -> None:
+    github = builders.host("github")
+    held = builders.credential(alice, github)
+    html = visit(alice).post(address("credential_disconnect", held)).content.decode()
+    assert "Please do that yourself there" in html
+    assert f'href="{github.web_url}/settings/tokens"' in html

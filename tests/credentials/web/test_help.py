@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from credentials import errors
+from credentials.verdicts import CATALOG, VerdictCode
+from credentials.web.help import REQUEST_TOPICS
+
+# Never the answer to a request: found at start, or only ever a branch of the tree.
+NO_ANSWER = {
+    "error",
+    "configuration-invalid",
+    "crypto-error",
+    "key-ring-invalid",
+    "key-source-unsafe",
+    "address-error",
+    "provider-error",
+    "request-error",
+    "credential-refused",
+}
+
+pytestmark = pytest.mark.django_db
+
+
+def tree(kind: type[errors.ForgekeyError] = errors.ForgekeyError) -> list[type[errors.ForgekeyError]]:
+    return [kind, *(one for child in kind.__subclasses__() for one in tree(child))]
+
+
+@pytest.mark.parametrize("code", list(VerdictCode))
+def test_every_verdict_has_its_page_for_everybody(code: VerdictCode) -> None:
+    response = Client().get(reverse("help", kwargs={"topic": code.value.replace("_", "-")}))
+    html = response.content.decode()
+    assert response.status_code == 200
+    assert code.value in html
+    assert "%(" not in html
+    assert not re.search(r"(?<!\w)\?(?!\w|\s*</)", re.sub(r"<[^>]*>", "", html).split("Code in the API")[0])
+    assert len(CATALOG[code].steps) == html.split("</main>")[0].count("<li>") - 0
+
+
+@pytest.mark.parametrize("kind", tree(), ids=lambda kind: kind.__name__)
+def test_every_error_a_caller_may_get_has_its_page(kind: type[errors.ForgekeyError]) -> None:
+    topic = kind.code.replace("_", "-")
+    if topic in NO_ANSWER:
+        return
+    assert Client().get(reverse("help", kwargs={"topic": topic})).status_code == 200
+
+
+def test_the_index_leads_to_every_page() -> None:
+    html = Client().get(reverse("help_index")).content.decode()
+    for topic in [*(code.value.replace("_", "-") for code in VerdictCode), *REQUEST_TOPICS]:
+        assert f'href="{reverse("help", kwargs={"topic": topic})}"' in html
+
+
+def test_a_topic_nobody_wrote_is_not_there() -> None:
+    assert Client().get(reverse("help", kwargs={"topic": "made-up"})).status_code == 404
