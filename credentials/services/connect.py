@@ -109,9 +109,9 @@ def _examine(host: Host, entry: ManualEntry, *, now: Callable[[], datetime]) -> 
     if text is None or recognition is None:
         raise TokenNotAccepted(refusal(VerdictCode.TOKEN_MISTYPED, host))
     _refuse_by_shape(host, recognition)
-    guide = hosts.provider_of(host, now=now).guide()
-    kind = recognition.kind or Kind.PERSONAL_TOKEN
-    if "email" in guide.fields and not entry.email and kind is Kind.API_TOKEN:
+    provider = hosts.provider_of(host, now=now)
+    kind = recognition.kind if recognition.kind in provider.kinds else provider.default_kind
+    if "email" in provider.guide().fields and not entry.email and kind is Kind.API_TOKEN:
         raise TokenNotAccepted(refusal(VerdictCode.EMAIL_REQUIRED, host))
     login = Login(token=Secret(text), kind=kind, email=entry.email, username=entry.username)
     found = look(host, login, now=now)
@@ -140,7 +140,7 @@ def refusal(code: VerdictCode, host: Host, **values: object) -> Verdict:
 
 def _explain_refusal(host: Host, recognition: Recognition, found: Verdict) -> Verdict:
     """A refused token whose checksum is wrong was mistyped, which is the kinder and truer answer."""
-    if found.code is VerdictCode.TOKEN_REJECTED and recognition.checksum_ok is False:
+    if found.code is VerdictCode.TOKEN_REJECTED and recognition.looks_mistyped:
         return replace(refusal(VerdictCode.TOKEN_MISTYPED, host), checked=found.checked)
     return found
 

@@ -181,8 +181,11 @@ _DEAD = (VerdictCode.TOKEN_REJECTED, VerdictCode.TOKEN_EXPIRED, VerdictCode.TOKE
 def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -> None:
     """Put what was proved into the row, without saving. What the provider hides keeps its old value."""
     if proof.identity is not None:
+        same = credential.account_id == proof.identity.account_id
         credential.account_id = proof.identity.account_id
-        credential.account_name = proof.identity.account_name
+        # Some scopes show the id only; a name that is known for this id is still true.
+        credential.account_name = proof.identity.account_name or (credential.account_name if same else "")
+    credential.kind = proof.kind.value
     if proof.scopes is not None:
         credential.scopes = list(proof.scopes)
     if proof.expires_at is not None:

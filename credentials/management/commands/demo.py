@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from credentials.crypto.secret import Secret
 from credentials.models import Scope, ServiceClient
+from credentials.providers import registry
 from credentials.services import clients, demo_people, hosts
 from credentials.services.audit import Actor
 
@@ -167,7 +168,7 @@ def _prepare(announced: dict[str, Any], data_dir: Path) -> None:
             actor=_ACTOR,
             slug=slug,
             provider=emulated["provider"],
-            name=f"{emulated['provider'].title()} (emulated)",
+            name=f"{registry.get(emulated['provider']).title} (emulated)",
             web_url=emulated["web_url"],
             api_url=emulated["api_url"],
             client_id=emulated["client_id"],
