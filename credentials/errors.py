@@ -24,6 +24,7 @@ ForgekeyError
 │   ├── NotFound                  no such object, or not this caller's
 │   ├── InputInvalid              a field is missing or wrong
 │   └── Conflict                  another change came first
+│       └── IdempotencyKeyReused  the key belongs to another request
 └── CredentialRefused             no credential can do it; carries the verdict
     ├── TokenNotAccepted          what was pasted is not stored
     └── NoUsableCredential        no stored credential serves this request
@@ -270,6 +271,13 @@ class Conflict(RequestError):
 
     code = "conflict"
     retryable = True
+
+
+class IdempotencyKeyReused(Conflict):
+    """The ``Idempotency-Key`` came with another request before."""
+
+    code = "idempotency_key_reused"
+    retryable = False
 
 
 class CredentialRefused(ForgekeyError):

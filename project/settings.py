@@ -149,6 +149,8 @@ SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_ONLY = False
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+# People sign in by name, and an address proves nothing here: an unverified one must not bar a second factor.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 USERSESSIONS_TRACK_ACTIVITY = True
 
 # --- Browser ------------------------------------------------------------------------------------------
@@ -193,7 +195,7 @@ USE_TZ = True
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["credentials.api.parsing.SmallJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "credentials.api.authentication.ServiceClientAuthentication",
         "credentials.api.authentication.BrowserSessionAuthentication",
@@ -218,6 +220,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Otherwise the description would follow the language of whoever asks for it.
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "credentials.api.outputs.REASONS"},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "credentials.api.schema.complete",
+    ],
 }
 
 configure_structlog()

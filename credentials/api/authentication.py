@@ -1,7 +1,9 @@
-"""Who calls: a service client by its key, or a signed-in person by the session."""
+"""Who calls: a service client by its key, or a signed-in person by the browser's session."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -12,53 +14,84 @@ from rest_framework.request import Request
 from credentials.errors import NotAuthenticated
 from credentials.models import ServiceClient
 from credentials.services import clients
-from credentials.services.circumstances import address_of
+from credentials.services.audit import Actor
+from credentials.services.circumstances import actor_of_user, address_of, request_id_of
 from credentials.services.clients import PresentedKey
 
-_SCHEME = "Bearer"
+SCHEME = "bearer"
 
 
-def presented_key(request: Request) -> PresentedKey | None:
-    """The well-formed key of the ``Authorization`` header; None where there is no such header.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Whoever is behind a request: a service client or a signed-in person, never both.
 
-    Raises NotAuthenticated for anything else in it (RFC 6750 section 2.1).
+    Views find it as ``request.auth``.
     """
-    header = request.headers.get("Authorization")
+
+    actor: Actor
+    client: ServiceClient | None = None
+    user: Any = None
+
+    @property
+    def id(self) -> str:
+        """What remembers this caller's idempotency keys; a renewed key is the same caller."""
+        return f"{self.actor.kind}:{self.actor.id}"
+
+    @property
+    def hosts(self) -> list[str]:
+        """The slugs of the only hosts this caller may see, empty where it may see all."""
+        return self.client.hosts if self.client else []
+
+
+def key_in(meta: Mapping[str, Any]) -> PresentedKey | None:
+    """The service key in a request's ``Authorization``, None where there is no such header.
+
+    Raises NotAuthenticated for anything else in it, before any database is asked (RFC 6750, section 2.1).
+    """
+    header = meta.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
-    scheme, _, text = header.partition(" ")
-    if scheme.lower() != _SCHEME.lower():
+    scheme, _space, text = str(header).partition(" ")
+    if scheme.lower() != SCHEME:
         raise NotAuthenticated("Send the service key as: Authorization: Bearer fk_…")
     return clients.parse_key(text.strip())
 
 
+def client_caller(presented: PresentedKey, meta: Mapping[str, Any]) -> Caller:
+    """The client behind a key; raises as :func:`credentials.services.clients.authenticate`."""
+    address = address_of(meta)
+    client = clients.authenticate(presented, address=address, now=timezone.now())
+    actor = clients.actor_of(client, request_id=request_id_of(meta), address=address)
+    return Caller(actor=actor, client=client)
+
+
 class ServiceClientAuthentication(BaseAuthentication):
-    """``Authorization: Bearer fk_…``; ``request.auth`` is then the :class:`ServiceClient`."""
+    """``Authorization: Bearer fk_<public id>_<secret>``. A key that is sent must be right, whatever
+    session comes with it."""
 
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, ServiceClient] | None:
-        key = presented_key(request)
-        if key is None:
+    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
+        presented = key_in(request.META)
+        if presented is None:
             return None
-        address = address_of(request.META)
-        return AnonymousUser(), clients.authenticate(key, address=address, now=timezone.now())
+        return AnonymousUser(), client_caller(presented, request.META)
 
     def authenticate_header(self, request: Request) -> str:
-        return _SCHEME
-
-
-class PresentedKeyAuthentication(BaseAuthentication):
-    """Only reads the key: the lend path checks it in the same statement that finds the credential."""
-
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, PresentedKey] | None:
-        key = presented_key(request)
-        return None if key is None else (AnonymousUser(), key)
-
-    def authenticate_header(self, request: Request) -> str:
-        return _SCHEME
+        return "Bearer"
 
 
 class BrowserSessionAuthentication(SessionAuthentication):
-    """The session cookie, with CSRF enforced."""
+    """A signed-in person's session; every call that changes something needs the CSRF token too."""
 
-    def authenticate_header(self, request: Request) -> Any:
-        return _SCHEME
+    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
+        found = super().authenticate(request)
+        if found is None:
+            return None
+        user, _nothing = found
+        return user, Caller(actor=actor_of_user(request.META, user), user=user)
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller of an authenticated request; raises NotAuthenticated where there is none."""
+    if not isinstance(request.auth, Caller):
+        raise NotAuthenticated("Send a service key as a bearer token, or sign in.")
+    return request.auth

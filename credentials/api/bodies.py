@@ -1,14 +1,50 @@
-"""Stored things as the API writes them: metadata, never a secret."""
+"""Stored things and verdicts as the API writes them: metadata, never a secret."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from credentials.api.problems import timestamp
-from credentials.models import Credential, Host, Lease
+from credentials.models import Credential, Host, Lease, OrganizationAccess
+from credentials.models.organization import AccessState
 from credentials.services import hosts
 from credentials.services.choice import Candidate, Judged
 from credentials.services.lend import LentCredential
+from credentials.verdicts import Step, Verdict
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC, whole milliseconds."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def verdict_body(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as the contract writes it (section 4); members that do not apply are left out."""
+    body: dict[str, Any] = {
+        "code": verdict.code.value,
+        "severity": verdict.severity.value,
+        "who_can_fix": verdict.who_can_fix.value,
+        "summary": str(verdict.summary),
+        "checked": [
+            {"step": check.step, "result": check.result, "at": timestamp(check.at)}
+            for check in verdict.checked
+        ],
+        "steps": [_step_body(step) for step in verdict.steps],
+        "offer_zip": verdict.offer_zip,
+    }
+    about = {
+        "host": verdict.host,
+        "organization": verdict.organization,
+        "credential": verdict.credential,
+        "message_to_owner": str(verdict.message_to_owner),
+    }
+    return body | {name: value for name, value in about.items() if value}
+
+
+def _step_body(step: Step) -> dict[str, str]:
+    return {"text": str(step.text)} | ({"url": step.url} if step.url else {})
 
 
 def host_body(host: Host) -> dict[str, Any]:
@@ -22,7 +58,7 @@ def host_body(host: Host) -> dict[str, Any]:
         "connect": [*(["oauth"] if host.offers_oauth else []), "token"],
         "token_fields": list(guide.fields),
         "token_url": guide.create_url,
-        "help_url": "/help/",
+        "help_url": f"/connect/{host.slug}/token/",
     }
 
 
@@ -48,6 +84,28 @@ def credential_body(credential: Credential) -> dict[str, Any]:
 
 def _account(account_id: str, name: str) -> dict[str, str] | None:
     return {"id": account_id, "name": name} if account_id or name else None
+
+
+_LINK_OF = {
+    AccessState.NOT_APPROVED: "request",
+    AccessState.REQUESTED: "approve",
+    AccessState.TOKEN_PENDING: "approve",
+    AccessState.SSO_REQUIRED: "sso",
+}
+
+
+def organization_body(credential: Credential, access: OrganizationAccess) -> dict[str, Any]:
+    """What one organization answers through ``credential``, with the page that mends it where there is one."""
+    links: dict[str, str | None] = {"request": None, "approve": None, "sso": None}
+    if access.mend_url and access.state in _LINK_OF:
+        links[_LINK_OF[AccessState(access.state)]] = access.mend_url
+    return {
+        "organization": {"host": credential.host.slug, "key": access.key, "name": access.name},
+        "state": access.state,
+        "evidence": access.evidence,
+        "checked_at": timestamp(access.checked_at),
+        "links": links,
+    }
 
 
 def _short(candidate: Candidate) -> dict[str, Any]:
@@ -102,4 +160,6 @@ def lease_body(lease: Lease) -> dict[str, Any]:
         "lease_expires_at": timestamp(lease.expires_at),
         "ended_at": timestamp(lease.ended_at),
         "outcome": lease.outcome or None,
+        "outcome_detail": lease.outcome_detail,
+        "reported_at": timestamp(lease.reported_at),
     }

@@ -2,179 +2,211 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credentials.api.bodies import credential_body
+from credentials.api import queries
+from credentials.api.bodies import credential_body, organization_body, verdict_body
+from credentials.api.filters import CredentialFilter
 from credentials.api.inputs import ConnectInput, EntryInput, LabelInput
 from credentials.api.outputs import (
     ConnectedShape,
+    CreatedShape,
     CredentialShape,
     OrganizationAccessShape,
-    ProblemShape,
     ReceiptShape,
 )
 from credentials.api.pagination import CreatedCursorPagination
-from credentials.api.permissions import ScopeOrOwner
-from credentials.api.problems import timestamp, verdict_body
-from credentials.api.views import ApiView, answer
-from credentials.errors import NotFound
-from credentials.models import Credential, IdempotencyRecord, Scope
-from credentials.models.organization import AccessState
-from credentials.services import clients, connect, disconnect, hosts, idempotency, verify
-from credentials.services.connect import Connected
-
-_READ, _WRITE = Scope.CREDENTIALS_READ, Scope.CREDENTIALS_WRITE
-_FILTERS = ("user", "host", "provider", "status")
-_LOOKUPS = {
-    "user": "owner__username",
-    "host": "host__slug",
-    "provider": "host__provider",
-    "status": "status",
-}
+from credentials.api.schema import IDEMPOTENCY_KEY, REFUSED
+from credentials.api.views import READ, WRITE, ApiView, answer
+from credentials.errors import Conflict, NotFound
+from credentials.models import Credential
+from credentials.services import connect, disconnect, idempotency, verify
+from credentials.verdicts import Verdict
 
 
-def _connected_body(done: Connected) -> dict[str, Any]:
-    return {**credential_body(done.credential), "verdict": verdict_body(done.verdict)}
+class CredentialsView(ApiView):
+    """What the views of credentials share."""
+
+    pagination_class: Any = None
+
+    def open_credential(self, credential_id: UUID) -> Credential:
+        """A credential that is connected, at a host that is open; raises NotFound, Conflict."""
+        found = queries.credential(self.caller, credential_id)
+        if not found.is_connected:
+            raise Conflict("This credential was disconnected. Connect the account again instead.")
+        if not found.host.is_enabled:
+            raise NotFound("This host is switched off.")
+        return found
+
+    def told(self, credential_id: UUID, verdict: Verdict | None = None) -> dict[str, Any]:
+        """The credential as it stands now, and what a look at its host has said."""
+        body = credential_body(queries.told_credential(self.caller, credential_id))
+        return body if verdict is None else {**body, "verdict": verdict_body(verdict)}
 
 
-class Credentials(ApiView):
+class Credentials(CredentialsView):
     """List what the caller may see; store a pasted token."""
 
-    permission_classes = (ScopeOrOwner,)
-    scopes: ClassVar = {"get": _READ, "post": _WRITE}
+    needs = {"GET": READ, "POST": WRITE}
+    pagination_class = CreatedCursorPagination
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = CredentialFilter
+
+    def get_queryset(self) -> QuerySet[Credential]:
+        if getattr(self, "swagger_fake_view", False):
+            return Credential.objects.none()
+        return queries.told_credentials(self.caller)
 
     @extend_schema(
         operation_id="credentials_list",
-        parameters=[OpenApiParameter(name, str) for name in (*_FILTERS, "cursor")],
+        summary="Credentials, newest first",
+        description="Disconnected ones are told only with `status=disconnected`.",
         responses=CredentialShape(many=True),
     )
     def get(self, request: Request) -> Response:
-        found = self.visible()
-        for name in _FILTERS:
-            if value := request.query_params.get(name):
-                found = found.filter(**{_LOOKUPS[name]: value})
-        pages = CreatedCursorPagination()
-        page = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response([credential_body(credential) for credential in page])
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        return self.get_paginated_response([credential_body(credential) for credential in page])
 
     @extend_schema(
         operation_id="credentials_create",
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        summary="Connect an account by a token made by hand",
+        description=(
+            "The token is verified first. One that is mistyped, of a wrong kind or refused is not stored. "
+            "Where the host cannot be asked, it is stored with the status `unverified`. The same token once "
+            "more brings its credential up to date. A signed-in person may leave `user` out."
+        ),
+        parameters=[IDEMPOTENCY_KEY],
         request=ConnectInput,
-        responses={201: ConnectedShape, 422: ProblemShape},
+        responses={201: CreatedShape, 422: REFUSED},
     )
     def post(self, request: Request) -> Response:
-        body = ConnectInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        data = body.validated_data
-        owner, host = self.subject_user(data["user"]), hosts.get(data["host"])
-        if self.client is not None:
-            clients.require_host(self.client, host.slug)
-        record = idempotency.begin(
-            caller=f"{self.actor.kind}:{self.actor.id}",
-            key=request.headers.get("Idempotency-Key", ""),
-            request=request.body,
+        key = idempotency.checked_key(request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
+        wanted = self.read(ConnectInput)
+        caller, data = self.caller, wanted.validated_data
+        host = queries.host(caller, data["host"])
+        owner = queries.owner(caller, data["user"])
+
+        def make() -> tuple[UUID, Verdict | None]:
+            done = connect.connect_token(actor=caller.actor, owner=owner, host=host, entry=wanted.entry())
+            return done.credential.pk, done.verdict
+
+        made, verdict = (
+            idempotency.once(
+                caller=caller.id,
+                key=key,
+                digest=idempotency.digest_of(method="POST", path=request.path, body=request.data),
+                make=make,
+                id_of=lambda done: done[0],
+                again=lambda known: (known, None),
+            )
+            if key
+            else make()
         )
-        if record is not None and record.object_id is not None:
-            return self._again(record)
-        with idempotency.forgotten_on_failure(record):
-            done = connect.connect_token(actor=self.actor, owner=owner, host=host, entry=body.entry())
-        idempotency.finish(record, object_id=done.credential.pk)
-        return answer(_connected_body(done), 201)
-
-    def _again(self, record: IdempotencyRecord) -> Response:
-        if record.object_id is None:
-            raise NotFound("There is no such credential.")
-        credential = self.one_visible(record.object_id)
-        return answer(credential_body(credential), 201)
+        return answer(self.told(made, verdict), 201)
 
 
-class OneCredential(ApiView):
+class OneCredential(CredentialsView):
     """One credential: see it, rename it, disconnect it."""
 
-    permission_classes = (ScopeOrOwner,)
-    scopes: ClassVar = {"get": _READ, "patch": _WRITE, "delete": _WRITE}
+    needs = {"GET": READ, "PATCH": WRITE, "DELETE": WRITE}
 
-    @extend_schema(operation_id="credentials_retrieve", responses=CredentialShape)
+    @extend_schema(
+        operation_id="credentials_retrieve",
+        summary="What is known of a credential",
+        responses=CredentialShape,
+    )
     def get(self, request: Request, credential_id: UUID) -> Response:
-        return answer(credential_body(self.one_visible(credential_id)))
+        return answer(self.told(credential_id))
 
-    @extend_schema(operation_id="credentials_rename", request=LabelInput, responses=CredentialShape)
+    @extend_schema(
+        operation_id="credentials_rename",
+        summary="Give a credential another label",
+        request=LabelInput,
+        responses=CredentialShape,
+    )
     def patch(self, request: Request, credential_id: UUID) -> Response:
-        credential = self.one_visible(credential_id)
-        body = LabelInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        connect.rename(actor=self.actor, credential=credential, label=body.validated_data["label"])
-        return answer(credential_body(credential))
+        credential = queries.credential(self.caller, credential_id)
+        label = self.read(LabelInput).validated_data["label"]
+        connect.rename(actor=self.caller.actor, credential=credential, label=label)
+        return answer(self.told(credential_id))
 
-    @extend_schema(operation_id="credentials_disconnect", responses=ReceiptShape)
+    @extend_schema(
+        operation_id="credentials_disconnect",
+        summary="Disconnect: destroy the secret here, revoke it at the host",
+        description=(
+            "From this moment nothing is lent, whatever the host answers. The receipt says what became of "
+            "the token there; with `manual`, its owner revokes it at `manual_url`."
+        ),
+        responses={200: ReceiptShape},
+    )
     def delete(self, request: Request, credential_id: UUID) -> Response:
-        receipt = disconnect.disconnect(actor=self.actor, credential=self.one_visible(credential_id))
+        credential = queries.credential(self.caller, credential_id)
+        receipt = disconnect.disconnect(actor=self.caller.actor, credential=credential)
         body = {"revocation": receipt.outcome.value}
         if receipt.manual_url:
             body["manual_url"] = receipt.manual_url
         return answer(body)
 
 
-class Replace(ApiView):
+class Replace(CredentialsView):
     """Put another token into a credential; id, label and history stay."""
 
-    permission_classes = (ScopeOrOwner,)
-    scopes: ClassVar = {"post": _WRITE}
+    needs = {"POST": WRITE}
 
     @extend_schema(
         operation_id="credentials_replace",
+        summary="Put another token into a credential",
+        description=(
+            "Its id, label and history stay. A token that is refused, or belongs to another account, "
+            "changes nothing."
+        ),
         request=EntryInput,
-        responses={200: ConnectedShape, 422: ProblemShape},
+        responses={200: ConnectedShape, 422: REFUSED},
     )
     def post(self, request: Request, credential_id: UUID) -> Response:
-        credential = self.one_visible(credential_id)
-        body = EntryInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        done = connect.replace_token(actor=self.actor, credential=credential, entry=body.entry())
-        return answer(_connected_body(done))
+        credential = self.open_credential(credential_id)
+        entry = self.read(EntryInput).entry()
+        done = connect.replace_token(actor=self.caller.actor, credential=credential, entry=entry)
+        return answer(self.told(credential_id, done.verdict))
 
 
-class Verify(ApiView):
+class Verify(CredentialsView):
     """Ask the host about a credential now."""
 
-    permission_classes = (ScopeOrOwner,)
-    scopes: ClassVar = {"post": _WRITE}
+    needs = {"POST": WRITE}
 
-    @extend_schema(operation_id="credentials_verify", request=None, responses=ConnectedShape)
+    @extend_schema(
+        operation_id="credentials_verify",
+        summary="Ask the host about a credential now",
+        description="An outage or a spent quota changes nothing of what was known; the verdict then says so.",
+        request=None,
+        responses={200: ConnectedShape},
+    )
     def post(self, request: Request, credential_id: UUID) -> Response:
-        credential = self.one_visible(credential_id)
-        found = verify.verify(actor=self.actor, credential=credential, purpose="verification on demand")
-        return answer({**credential_body(credential), "verdict": verdict_body(found)})
+        credential = self.open_credential(credential_id)
+        found = verify.verify(
+            actor=self.caller.actor, credential=credential, purpose="verification on demand"
+        )
+        return answer(self.told(credential_id, found))
 
 
-class Organizations(ApiView):
+class Organizations(CredentialsView):
     """What each organization answers through one credential."""
 
-    permission_classes = (ScopeOrOwner,)
-    scopes: ClassVar = {"get": _READ}
+    needs = {"GET": READ}
 
-    @extend_schema(operation_id="credentials_organizations", responses=OrganizationAccessShape(many=True))
+    @extend_schema(
+        operation_id="credentials_organizations",
+        summary="Organizations as one credential sees them",
+        responses=OrganizationAccessShape(many=True),
+    )
     def get(self, request: Request, credential_id: UUID) -> Response:
-        credential = self.one_visible(credential_id)
-        return answer([_organization_body(credential, access) for access in credential.organizations.all()])
-
-
-def _organization_body(credential: Credential, access: Any) -> dict[str, Any]:
-    mend = access.mend_url or None
-    return {
-        "organization": {"host": credential.host.slug, "key": access.key, "name": access.name},
-        "state": access.state,
-        "evidence": access.evidence,
-        "checked_at": timestamp(access.checked_at),
-        "links": {
-            "request": mend if access.state == AccessState.NOT_APPROVED else None,
-            "approve": mend if access.state == AccessState.REQUESTED else None,
-            "sso": mend if access.state == AccessState.SSO_REQUIRED else None,
-        },
-    }
+        credential = queries.told_credential(self.caller, credential_id)
+        return answer([organization_body(credential, access) for access in credential.organizations.all()])

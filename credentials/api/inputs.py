@@ -2,34 +2,68 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from credentials.api.free_text import has_token
 from credentials.crypto.secret import Secret
 from credentials.models import Outcome
+from credentials.providers.tokens import MAXIMUM_LENGTH
 from credentials.services.connect import ManualEntry
+from credentials.services.lend import MAX_MIN_VALID
+
+
+class Input(serializers.Serializer[Any]):
+    """A request's body. A field nobody knows is refused: a mistyped ``dry_run`` would lend."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and set(data) - set(self.fields):
+            # The name is the caller's and may be anything; only the code is told.
+            raise serializers.ValidationError({"non_field_errors": [""]}, code="unknown_field")
+        return super().to_internal_value(data)
 
 
 class TokenField(serializers.CharField):
     """A pasted token: at most 4,096 characters, kept as a ``Secret``."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=4096, trim_whitespace=False, write_only=True, **options)
+        super().__init__(max_length=MAXIMUM_LENGTH, trim_whitespace=False, write_only=True, **options)
 
     def run_validation(self, data: Any = empty) -> Any:
         return Secret(super().run_validation(data))
 
 
-class EntryInput(serializers.Serializer[Any]):
+class WordsField(serializers.CharField):
+    """Words of the caller's own, which people will read. A token among them is refused."""
+
+    default_error_messages = {"token_in_text": ""}
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = super().to_internal_value(data)
+        if has_token(text):
+            self.fail("token_in_text")
+        return text
+
+
+class EntryInput(Input):
     """A token with what some hosts want beside it."""
 
     token = TokenField()
-    email = serializers.EmailField(required=False, default="")
-    username = serializers.CharField(required=False, default="", max_length=200)
-    label = serializers.CharField(required=False, default="", max_length=100)  # type: ignore[assignment]  # DRF keeps fields apart
-    expires_at = serializers.DateTimeField(required=False, default=None, allow_null=True)
+    email = serializers.EmailField(required=False, default="", allow_blank=True, max_length=254)
+    username = WordsField(required=False, default="", allow_blank=True, max_length=200)
+    label = WordsField(required=False, default="", allow_blank=True, max_length=100)  # type: ignore[assignment]  # DRF keeps fields apart
+    expires_at = serializers.DateTimeField(
+        required=False, default=None, allow_null=True, default_timezone=UTC
+    )
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError(code="not_in_future")
+        return value
 
     def entry(self) -> ManualEntry:
         """The validated input, as the connect service takes it."""
@@ -46,31 +80,35 @@ class EntryInput(serializers.Serializer[Any]):
 class ConnectInput(EntryInput):
     """A token for one host of one user; a signed-in person may leave the user out."""
 
-    user = serializers.CharField(required=False, default="", max_length=150)
-    host = serializers.SlugField()
+    user = serializers.CharField(required=False, default="", max_length=254)
+    host = serializers.SlugField(max_length=50)
 
 
-class LabelInput(serializers.Serializer[Any]):
-    """A new label."""
+class LabelInput(Input):
+    """A new label; empty to use the account's name."""
 
-    label = serializers.CharField(max_length=100, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
+    label = WordsField(max_length=100, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
 
 
-class LeaseInput(serializers.Serializer[Any]):
+class LeaseInput(Input):
     """What to borrow: exactly one of ``repository_url``, ``host`` and ``credential``."""
 
-    user = serializers.CharField(max_length=150)
-    purpose = serializers.CharField(max_length=200)
-    repository_url = serializers.CharField(required=False, default="", max_length=1000)
-    host = serializers.SlugField(required=False, default="")
-    credential = serializers.UUIDField(required=False, default=None)
-    reference = serializers.CharField(required=False, default="", max_length=200)
-    min_valid_seconds = serializers.IntegerField(required=False, default=300, min_value=0, max_value=86_400)
+    # For the schema; credentials.api.lease_request reads a request, without DRF's rounds.
+
+    user = serializers.CharField(max_length=254)
+    purpose = WordsField(max_length=200)
+    repository_url = serializers.CharField(required=False, max_length=2048)
+    host = serializers.SlugField(required=False, max_length=50)
+    credential = serializers.UUIDField(required=False)
+    reference = WordsField(required=False, allow_blank=True, max_length=200)
+    min_valid_seconds = serializers.IntegerField(
+        required=False, default=300, min_value=0, max_value=MAX_MIN_VALID
+    )
     dry_run = serializers.BooleanField(required=False, default=False)
 
 
-class ReportInput(serializers.Serializer[Any]):
+class ReportInput(Input):
     """What the borrower says of the credential."""
 
     outcome = serializers.ChoiceField(choices=[Outcome.ACCEPTED.value, Outcome.REJECTED.value])
-    detail = serializers.CharField(required=False, default="", max_length=200, allow_blank=True)
+    detail = WordsField(required=False, default="", max_length=200, allow_blank=True)

@@ -2,120 +2,173 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credentials.api.authentication import PresentedKeyAuthentication, ServiceClientAuthentication
+from credentials.api import queries
+from credentials.api.authentication import ServiceClientAuthentication, client_caller, key_in
 from credentials.api.bodies import lease_body, lent_body
 from credentials.api.inputs import LeaseInput, ReportInput
-from credentials.api.outputs import LeaseShape, LentShape, PreviewShape, ProblemShape
-from credentials.api.permissions import LendingClient
-from credentials.api.views import ApiView, answer
+from credentials.api.lease_request import is_dry_run, read_body, read_request
+from credentials.api.outputs import LeaseShape, LentShape, PreviewShape
+from credentials.api.permissions import authorize
+from credentials.api.problems import NOT_STORED, problem_response
+from credentials.api.schema import IDEMPOTENCY_KEY, REFUSED
+from credentials.api.views import LEND, ApiView, answer
 from credentials.errors import NotAuthenticated
-from credentials.models import Lease, Outcome
-from credentials.services import clients, idempotency, leases, lend
+from credentials.models import Outcome
+from credentials.services import idempotency, leases, lend
 from credentials.services.circumstances import address_of, request_id_of
 from credentials.services.clients import PresentedKey
 from credentials.services.lend import LeaseRequest, LentCredential
-from credentials.services.queue import verify_later
 
 
-def _lent(lent: LentCredential, status: int) -> Response:
-    body = lent_body(lent)
-    if lent.password is not None:
-        body["password"] = lent.password.reveal()
-    return answer(body, status)
+class LeasesView(ApiView):
+    """Only service clients borrow; a browser's session counts for nothing here."""
+
+    authentication_classes = (ServiceClientAuthentication,)
 
 
-class Leases(ApiView):
-    """Borrow. The key is checked by the statement that finds the credential."""
+class Leases(LeasesView):
+    """Borrowing.
 
-    authentication_classes = (PresentedKeyAuthentication,)
-    permission_classes = (LendingClient,)
+    The one path that is called all day: it goes past DRF's own rounds, and the statement that finds the
+    credential also authenticates the key.
+    """
+
+    needs = {"POST": LEND}
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            return super().dispatch(request, *args, **kwargs)
+        try:
+            return self.post(request)
+        except Exception as error:
+            return problem_response(error, {"request": request})
 
     @extend_schema(
         operation_id="leases_create",
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        summary="Borrow a credential for one repository",
+        description=(
+            "Exactly one of `repository_url`, `host` and `credential`. The purpose is kept in the audit trail. With "
+            "`dry_run` the answer says what would be lent and why, without user name and password, and nothing is "
+            "lent. With an `Idempotency-Key`, the same request once more gets the same lease."
+        ),
+        parameters=[IDEMPOTENCY_KEY],
         request=LeaseInput,
-        responses={200: PreviewShape, 201: LentShape, 422: ProblemShape, 503: ProblemShape},
+        responses={200: PreviewShape, 201: LentShape, 422: REFUSED},
     )
-    def post(self, request: Request) -> Response:
-        key = request.auth
-        if not isinstance(key, PresentedKey):
-            raise NotAuthenticated("Only a service key can borrow a credential.")
-        body = LeaseInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        data = dict(body.validated_data)
-        dry_run = data.pop("dry_run")
-        where: dict[str, Any] = {
-            "address": address_of(request.META),
-            "request_id": request_id_of(request.META),
-        }
-        wanted = LeaseRequest(**data)
-        if dry_run:
-            return _lent(lend.preview(key=key, request=wanted, **where), 200)
-        repeated = request.headers.get("Idempotency-Key", "")
-        if repeated:
-            return self._once(key, wanted, repeated, where)
-        return _lent(lend.lend(key=key, request=wanted, **where), 201)
-
-    def _once(
-        self, key: PresentedKey, wanted: LeaseRequest, repeated: str, where: dict[str, Any]
-    ) -> Response:
-        client = clients.authenticate(key, address=where["address"], now=timezone.now())
-        record = idempotency.begin(caller=f"client:{client.pk}", key=repeated, request=self.request.body)
-        if record is not None and record.object_id is not None:
-            return _lent(leases.reopen(client=client, lease_id=record.object_id, **where), 201)
-        with idempotency.forgotten_on_failure(record):
-            lent = lend.lend(key=key, request=wanted, **where)
-        idempotency.finish(record, object_id=lent.lease_id)
-        return _lent(lent, 201)
+    def post(self, request: HttpRequest) -> HttpResponse:
+        presented = key_in(request.META)
+        if presented is None:
+            raise NotAuthenticated("Send a service key as a bearer token.")
+        body = read_body(request)
+        wanted = read_request(body)
+        if is_dry_run(body):
+            return _answer(_preview(presented, wanted, request), status=200)
+        key = idempotency.checked_key(request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
+        lent = _once(presented, wanted, request, body, key) if key else _lend(presented, wanted, request)
+        return _answer(lent, status=201)
 
 
-class _OwnLease(ApiView):
-    authentication_classes = (ServiceClientAuthentication,)
-    permission_classes = (LendingClient,)
-
-    def lease(self, lease_id: UUID) -> Lease:
-        if self.client is None:
-            raise NotAuthenticated("Only a service key can see leases.")
-        return leases.get(client=self.client, lease_id=lease_id)
+def _preview(presented: PresentedKey, wanted: LeaseRequest, request: HttpRequest) -> LentCredential:
+    meta = request.META
+    return lend.preview(
+        key=presented, request=wanted, address=address_of(meta), request_id=request_id_of(meta)
+    )
 
 
-class OneLease(_OwnLease):
+def _lend(presented: PresentedKey, wanted: LeaseRequest, request: HttpRequest) -> LentCredential:
+    meta = request.META
+    return lend.lend(key=presented, request=wanted, address=address_of(meta), request_id=request_id_of(meta))
+
+
+def _once(
+    presented: PresentedKey, wanted: LeaseRequest, request: HttpRequest, body: dict[str, Any], key: str
+) -> LentCredential:
+    """Lend once per key. The caller is authenticated first: a stranger must not use up a client's keys."""
+    caller = client_caller(presented, request.META)
+    authorize(caller, LEND)
+    client, actor = caller.client, caller.actor
+    assert client is not None  # client_caller knows no other callers
+
+    def again(lease_id: UUID) -> LentCredential:
+        return leases.reopen(
+            client=client, lease_id=lease_id, address=actor.address, request_id=actor.request_id
+        )
+
+    def id_of(lent: LentCredential) -> UUID:
+        assert lent.lease_id is not None  # only a preview has none
+        return lent.lease_id
+
+    return idempotency.once(
+        caller=caller.id,
+        key=key,
+        digest=idempotency.digest_of(method="POST", path=request.path, body=body),
+        make=lambda: _lend(presented, wanted, request),
+        id_of=id_of,
+        again=again,
+    )
+
+
+def _answer(lent: LentCredential, *, status: int) -> HttpResponse:
+    body = lent_body(lent)
+    if lent.password is not None:
+        body["password"] = lent.password.reveal()
+    return HttpResponse(
+        json.dumps(body), status=status, content_type="application/json", headers=dict(NOT_STORED)
+    )
+
+
+class OneLease(LeasesView):
     """A lease's metadata; its end."""
 
-    @extend_schema(operation_id="leases_retrieve", responses=LeaseShape)
+    needs = {"GET": LEND, "DELETE": LEND}
+
+    @extend_schema(
+        operation_id="leases_retrieve", summary="A lease, without what was lent", responses=LeaseShape
+    )
     def get(self, request: Request, lease_id: UUID) -> Response:
-        return answer(lease_body(self.lease(lease_id)))
+        return answer(lease_body(queries.lease(self.caller, lease_id)))
 
-    @extend_schema(operation_id="leases_end", responses=LeaseShape)
+    @extend_schema(
+        operation_id="leases_end",
+        summary="End a lease before its time",
+        description="Ending it twice changes nothing.",
+        responses={200: LeaseShape},
+    )
     def delete(self, request: Request, lease_id: UUID) -> Response:
-        ended = leases.end(actor=self.actor, lease=self.lease(lease_id), now=timezone.now())
-        return answer(lease_body(ended))
+        found = queries.lease(self.caller, lease_id)
+        return answer(lease_body(leases.end(actor=self.caller.actor, lease=found, now=timezone.now())))
 
 
-class Report(_OwnLease):
+class Report(LeasesView):
     """Say whether the host took the credential; a rejection has it verified in the background."""
 
-    @extend_schema(operation_id="leases_report", request=ReportInput, responses=LeaseShape)
+    needs = {"POST": LEND}
+
+    @extend_schema(
+        operation_id="leases_report",
+        summary="Say whether the host accepted what was lent",
+        description="The first rejection puts a verification of the credential into the queue.",
+        request=ReportInput,
+        responses={200: LeaseShape},
+    )
     def post(self, request: Request, lease_id: UUID) -> Response:
-        lease = self.lease(lease_id)
-        body = ReportInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        outcome = Outcome(body.validated_data["outcome"])
-        lease = leases.report(
-            actor=self.actor,
-            lease=lease,
-            outcome=outcome,
-            detail=body.validated_data["detail"],
+        found = queries.lease(self.caller, lease_id)
+        said = self.read(ReportInput).validated_data
+        reported = leases.report(
+            actor=self.caller.actor,
+            lease=found,
+            outcome=Outcome(said["outcome"]),
+            detail=said["detail"],
             now=timezone.now(),
         )
-        if outcome is Outcome.REJECTED:
-            verify_later(lease.credential_id)
-        return answer(lease_body(lease))
+        return answer(lease_body(reported))

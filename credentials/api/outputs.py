@@ -6,20 +6,30 @@ from typing import Any
 
 from rest_framework import serializers
 
-from credentials.models import Status
+from credentials.models import Outcome, Status
 from credentials.models.organization import AccessState
 from credentials.providers.base import Revocation
+from credentials.providers.tokens import Kind
+from credentials.services.choice import Reason
 from credentials.verdicts import Severity, VerdictCode, WhoCanFix
 
 Shape = serializers.Serializer[Any]
 
 
+_KINDS = [kind.value for kind in Kind]
+REASONS = [reason.value for reason in Reason]
+
+
 class AccountShape(Shape):
+    """Whose account it is at the host."""
+
     id = serializers.CharField()
     name = serializers.CharField()
 
 
 class HostShape(Shape):
+    """A Git host, the ways to connect an account there, and what a manual entry needs, in order."""
+
     slug = serializers.SlugField()
     provider = serializers.CharField()
     name = serializers.CharField()
@@ -31,11 +41,13 @@ class HostShape(Shape):
 
 
 class CredentialShape(Shape):
+    """What is known of a credential; never its secret."""
+
     id = serializers.UUIDField()
     user = serializers.CharField()
     host = serializers.SlugField()
     provider = serializers.CharField()
-    kind = serializers.CharField()
+    kind = serializers.ChoiceField(_KINDS)
     label = serializers.CharField()  # type: ignore[assignment]  # DRF keeps fields apart
     account = AccountShape(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField(), allow_null=True)
@@ -48,18 +60,24 @@ class CredentialShape(Shape):
 
 
 class LinksShape(Shape):
+    """The pages at the host that mend what is wrong."""
+
     request = serializers.CharField(allow_null=True)
     approve = serializers.CharField(allow_null=True)
     sso = serializers.CharField(allow_null=True)
 
 
 class OrganizationShape(Shape):
+    """An organization, by the name it has in repository addresses."""
+
     host = serializers.SlugField()
     key = serializers.CharField()
     name = serializers.CharField()
 
 
 class OrganizationAccessShape(Shape):
+    """What one organization answers through one credential."""
+
     organization = OrganizationShape()
     state = serializers.ChoiceField(AccessState.choices)
     evidence = serializers.CharField()
@@ -68,34 +86,44 @@ class OrganizationAccessShape(Shape):
 
 
 class ReceiptShape(Shape):
+    """What became of the token at the host; at ``manual_url`` its owner revokes it by hand."""
+
     revocation = serializers.ChoiceField([outcome.value for outcome in Revocation])
     manual_url = serializers.CharField(required=False)
 
 
 class LentCredentialShape(Shape):
+    """The credential that was chosen."""
+
     id = serializers.UUIDField()
     host = serializers.SlugField()
     provider = serializers.CharField()
-    kind = serializers.CharField()
+    kind = serializers.ChoiceField(_KINDS)
     label = serializers.CharField()  # type: ignore[assignment]  # DRF keeps fields apart
     account = AccountShape(allow_null=True)
 
 
 class CandidateShape(Shape):
+    """One credential that was considered, and why it was kept or passed over."""
+
     credential = serializers.UUIDField()
     kept = serializers.BooleanField()
-    reason = serializers.CharField()
+    reason = serializers.ChoiceField(REASONS)
 
 
 class PreviewShape(Shape):
+    """What would be lent, and why."""
+
     expires_at = serializers.DateTimeField(allow_null=True)
     credential = LentCredentialShape()
     repository_url = serializers.CharField(allow_blank=True)
-    chosen_because = serializers.CharField()
+    chosen_because = serializers.ChoiceField(REASONS)
     candidates = CandidateShape(many=True)
 
 
 class LentShape(PreviewShape):
+    """What was lent: user name and password for Git over HTTPS, until the lease or the token ends."""
+
     id = serializers.UUIDField()
     username = serializers.CharField()
     password = serializers.CharField()
@@ -103,6 +131,8 @@ class LentShape(PreviewShape):
 
 
 class LeaseShape(Shape):
+    """A lease, without what was lent."""
+
     id = serializers.UUIDField()
     user = serializers.CharField()
     credential = serializers.UUIDField()
@@ -110,43 +140,68 @@ class LeaseShape(Shape):
     repository_url = serializers.CharField(allow_blank=True)
     purpose = serializers.CharField()
     reference = serializers.CharField(allow_blank=True)
-    chosen_because = serializers.CharField()
+    chosen_because = serializers.ChoiceField(REASONS)
     created_at = serializers.DateTimeField()
     lease_expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
-    outcome = serializers.CharField(allow_null=True)
+    outcome = serializers.ChoiceField([Outcome.ACCEPTED.value, Outcome.REJECTED.value], allow_null=True)
+    outcome_detail = serializers.CharField(allow_blank=True)
+    reported_at = serializers.DateTimeField(allow_null=True)
 
 
 class CheckShape(Shape):
+    """One thing that was looked at."""
+
     step = serializers.CharField()
     result = serializers.CharField(allow_blank=True)
     at = serializers.DateTimeField()
 
 
 class StepShape(Shape):
+    """One thing to do."""
+
     text = serializers.CharField()
-    url = serializers.CharField(allow_null=True)
+    url = serializers.CharField(required=False)
 
 
 class VerdictShape(Shape):
+    """What was found, who can mend it, and the next step."""
+
     code = serializers.ChoiceField([code.value for code in VerdictCode])
     severity = serializers.ChoiceField([severity.value for severity in Severity])
     who_can_fix = serializers.ChoiceField([who.value for who in WhoCanFix])
     summary = serializers.CharField()
     checked = CheckShape(many=True)
     steps = StepShape(many=True)
-    host = serializers.CharField(allow_null=True)
-    organization = serializers.CharField(allow_null=True)
-    credential = serializers.CharField(allow_null=True)
-    message_to_owner = serializers.CharField(allow_null=True)
+    host = serializers.CharField(required=False)
+    organization = serializers.CharField(required=False)
+    credential = serializers.UUIDField(required=False)
+    message_to_owner = serializers.CharField(required=False)
     offer_zip = serializers.BooleanField()
 
 
 class ConnectedShape(CredentialShape):
+    """A credential as it is after it was looked at, with what the look said."""
+
     verdict = VerdictShape()
 
 
+class CreatedShape(CredentialShape):
+    """A credential that was connected; an answer that is repeated tells it as it is then, without verdict."""
+
+    verdict = VerdictShape(required=False)
+
+
+class MistakeShape(Shape):
+    """One field that is wrong; an empty name means the body as a whole."""
+
+    field = serializers.CharField(allow_blank=True)
+    detail = serializers.CharField()
+
+
 class ProblemShape(Shape):
+    """RFC 9457. ``type`` is the address of a help entry, ``code`` is stable."""
+
     type = serializers.CharField()
     title = serializers.CharField()
     status = serializers.IntegerField()
@@ -155,4 +210,5 @@ class ProblemShape(Shape):
     retryable = serializers.BooleanField()
     request_id = serializers.CharField()
     field = serializers.CharField(required=False)
+    errors = MistakeShape(many=True, required=False)  # type: ignore[assignment]  # DRF keeps fields apart
     verdict = VerdictShape(required=False)

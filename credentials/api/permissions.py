@@ -1,22 +1,64 @@
-"""Everything is denied unless a view names what it allows."""
+"""What a caller may do: one function for every route and both ways of authenticating.
+
+A view says in ``needs`` what each of its methods asks for. A method it does not name, and a view without
+``needs``, let nobody in.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from credentials.errors import NotAuthenticated
-from credentials.models import Scope, ServiceClient
+from credentials.api.authentication import Caller, caller_of
+from credentials.errors import PermissionRefused
+from credentials.models import Scope
 from credentials.services import clients
-from credentials.services.clients import PresentedKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """What one method asks of its caller.
+
+    ``scope`` is what a service client must have, None where any key will do. ``people`` says that a
+    signed-in person may call it too, and then reaches nothing but what is their own.
+    """
+
+    scope: Scope | None
+    people: bool = False
+
+
+def authorize(caller: Caller, need: Need) -> None:
+    """Raises PermissionRefused where ``caller`` may not do what asks for ``need``."""
+    if caller.client is None:
+        if not need.people:
+            raise PermissionRefused("This call is for service clients only.")
+    elif need.scope is not None:
+        clients.require_scope(caller.client, need.scope)
+
+
+class Allowed(BasePermission):
+    """Asks :func:`authorize` with what the view needs for this method."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        caller = caller_of(request)
+        needs: Mapping[str, Need] = view.needs
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method not in needs:
+            raise MethodNotAllowed(method)
+        authorize(caller, needs[method])
+        return True
 
 
 class Denied(BasePermission):
-    """The default: a view that names no permission serves nobody."""
+    """What holds where a view says nothing: nobody may."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        caller_of(request)
         return False
 
 
@@ -24,41 +66,7 @@ class StaffOnly(BasePermission):
     """Signed-in staff."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.is_active and request.user.is_staff
-
-
-class KnownCaller(BasePermission):
-    """Any client with a valid key, and any signed-in person."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if not isinstance(request.auth, ServiceClient) and not request.user.is_authenticated:
-            raise NotAuthenticated("Send a service key, or sign in.")
-        return True
-
-
-class ScopeOrOwner(KnownCaller):
-    """A client with the scope the view names for this method, or a person, for what is theirs.
-
-    The view's ``scopes`` maps lower-case methods to scopes; a method that is not named is denied.
-    """
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        super().has_permission(request, view)
-        scope: Scope | None = view.scopes.get(str(request.method).lower())
-        if scope is None:
-            return False
-        if isinstance(request.auth, ServiceClient):
-            clients.require_scope(request.auth, scope)
-        return True
-
-
-class LendingClient(BasePermission):
-    """A client that may borrow. People never borrow over the API."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if isinstance(request.auth, PresentedKey):
-            return True  # services.lend checks the key and its scope in its own statement
-        if not isinstance(request.auth, ServiceClient):
-            raise NotAuthenticated("Only a service key can borrow a credential.")
-        clients.require_scope(request.auth, Scope.CREDENTIALS_LEND)
+        caller = caller_of(request)
+        if caller.user is None or not caller.user.is_staff:
+            raise PermissionRefused("This page is for staff.")
         return True

@@ -1,205 +1,305 @@
-"""Every error as ``application/problem+json`` (RFC 9457), and never a word of what was sent."""
+"""Every error as ``application/problem+json`` (RFC 9457), without anything the caller sent.
+
+DRF's own texts are not used: some of them repeat the submitted value, which may be a pasted token.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import json
+import logging
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import structlog
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from rest_framework import exceptions
-from rest_framework.response import Response
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse, UnreadablePostError
+from rest_framework import exceptions as drf
 
 from credentials import errors
+from credentials.api.bodies import verdict_body
+from credentials.api.parsing import BodyTooLarge
 from credentials.services.circumstances import request_id_of
-from credentials.verdicts import Verdict
 
-log = structlog.stdlib.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+NOT_STORED: Mapping[str, str] = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
-CONTENT_TYPE = "application/problem+json"
-RETRY_SECONDS = 5
+logger = logging.getLogger("credentials.api")
 
-# The first class that fits decides.
-_STATUS: tuple[tuple[type[errors.ForgekeyError], int, str], ...] = (
-    (errors.NotAuthenticated, 401, "Not authenticated"),
-    (errors.PermissionRefused, 403, "Not allowed"),
-    (errors.NotFound, 404, "Not found"),
-    (errors.InputInvalid, 400, "Something in the request is wrong"),
-    (errors.AddressError, 400, "The address is wrong"),
-    (errors.Conflict, 409, "Another change came first"),
-    (errors.CredentialRefused, 422, "No credential can do this"),
-    (errors.ProviderRateLimited, 503, "The Git host asks to wait"),
-    (errors.ProviderError, 503, "The Git host cannot be asked"),
-    (errors.CryptoError, 503, "The key ring is not available"),
-    (errors.AuditUnavailable, 503, "The audit trail cannot be written"),
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """How one kind of error is told.
+
+    An empty ``code`` is the error's own, an empty ``detail`` its own text, an empty ``topic`` the code
+    with hyphens. ``retry_after`` is in seconds.
+    """
+
+    status: HTTPStatus
+    title: str
+    code: str = ""
+    detail: str = ""
+    topic: str = ""
+    field: str = ""
+    retry_after: int = 0
+
+
+_NOT_SIGNED_IN = Rule(
+    status=HTTPStatus.UNAUTHORIZED,
+    title="No caller is known by this key or session",
+    code="not_authenticated",
+)
+_REFUSED = Rule(status=HTTPStatus.FORBIDDEN, title="The caller may not do this", code="permission_refused")
+_NOT_THERE = Rule(status=HTTPStatus.NOT_FOUND, title="There is no such object", code="not_found")
+_UNCLEAR = Rule(status=HTTPStatus.BAD_REQUEST, title="A field is missing or wrong", code="input_invalid")
+_UNAVAILABLE = Rule(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not available at this moment",
+    code="unavailable",
+    detail="The database does not answer. Nothing was lent or changed; try again.",
+    retry_after=5,
+)
+_UNEXPECTED = Rule(
+    status=HTTPStatus.INTERNAL_SERVER_ERROR,
+    title="Something went wrong here",
+    code="internal_error",
+    detail="This was not meant to happen. An administrator finds it in the log by its request id.",
 )
 
 
-def timestamp(moment: datetime | None) -> str | None:
-    """RFC 3339 in UTC, whole milliseconds."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _bad_request(code: str, title: str, detail: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Rule:
+    return Rule(status=status, title=title, code=code, detail=detail, topic="input-invalid")
 
 
-def verdict_body(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as the contract writes it."""
-    return {
-        "code": verdict.code.value,
-        "severity": verdict.severity.value,
-        "who_can_fix": verdict.who_can_fix.value,
-        "summary": str(verdict.summary),
-        "checked": [
-            {"step": check.step, "result": check.result, "at": timestamp(check.at)}
-            for check in verdict.checked
-        ],
-        "steps": [{"text": str(step.text), "url": step.url or None} for step in verdict.steps],
-        "host": verdict.host or None,
-        "organization": verdict.organization or None,
-        "credential": verdict.credential or None,
-        "message_to_owner": str(verdict.message_to_owner) or None,
-        "offer_zip": verdict.offer_zip,
-    }
+# The first rule whose class fits holds.
+_RULES: tuple[tuple[type[Exception], Rule], ...] = (
+    (errors.NotAuthenticated, _NOT_SIGNED_IN),
+    (errors.PermissionRefused, _REFUSED),
+    (errors.NotFound, _NOT_THERE),
+    (errors.InputInvalid, _UNCLEAR),
+    (
+        errors.IdempotencyKeyReused,
+        Rule(status=HTTPStatus.CONFLICT, title="This key belongs to another request"),
+    ),
+    (errors.Conflict, Rule(status=HTTPStatus.CONFLICT, title="Another change came first")),
+    (
+        errors.CredentialRefused,
+        Rule(status=HTTPStatus.UNPROCESSABLE_ENTITY, title="No credential can do this"),
+    ),
+    (
+        errors.AddressError,
+        Rule(status=HTTPStatus.BAD_REQUEST, title="This address cannot be used", field="repository_url"),
+    ),
+    (
+        errors.AuditUnavailable,
+        Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The audit trail cannot be written", retry_after=5),
+    ),
+    (
+        errors.EnvelopeInvalid,
+        Rule(
+            status=HTTPStatus.INTERNAL_SERVER_ERROR,
+            title="A stored secret cannot be opened",
+            detail="It was altered, or belongs elsewhere. Connect the account again, and tell an administrator.",
+        ),
+    ),
+    (
+        errors.CryptoError,
+        Rule(
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            title="An encryption key is missing",
+            # The error's own text is the operator's: it names files.
+            detail="What is stored is untouched. An administrator has to restore the key.",
+            topic="key-unavailable",
+            retry_after=60,
+        ),
+    ),
+    (
+        errors.ProviderRateLimited,
+        Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host asks us to wait", retry_after=60),
+    ),
+    (
+        errors.ProviderUnreachable,
+        Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host does not answer", retry_after=30),
+    ),
+    (
+        errors.ProviderError,
+        Rule(
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            title="The Git host's answer settles nothing",
+            topic="unknown",
+            retry_after=30,
+        ),
+    ),
+    (drf.ValidationError, _UNCLEAR),
+    (drf.AuthenticationFailed, _NOT_SIGNED_IN),
+    (drf.NotAuthenticated, _NOT_SIGNED_IN),
+    (drf.PermissionDenied, _REFUSED),
+    (PermissionDenied, _REFUSED),
+    (drf.NotFound, _NOT_THERE),
+    (Http404, _NOT_THERE),
+    (drf.ParseError, _bad_request("malformed", "The body cannot be read", "The body is not valid JSON.")),
+    (
+        BodyTooLarge,
+        _bad_request(
+            "body_too_large",
+            "The body is too large",
+            "A request body has at most 64 kB.",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ),
+    ),
+    (
+        drf.UnsupportedMediaType,
+        _bad_request(
+            "unsupported_media_type",
+            "The body is not JSON",
+            "Send the body as application/json.",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ),
+    ),
+    (
+        drf.MethodNotAllowed,
+        _bad_request(
+            "method_not_allowed",
+            "This address does not know this method",
+            "The header Allow lists the methods it knows.",
+            HTTPStatus.METHOD_NOT_ALLOWED,
+        ),
+    ),
+    (
+        drf.Throttled,
+        Rule(
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            title="Too many requests",
+            code="rate_limited",
+            detail="Wait before the next request.",
+            retry_after=60,
+        ),
+    ),
+    (
+        SuspiciousOperation,
+        _bad_request("malformed", "The request cannot be read", "The request is not well-formed."),
+    ),
+    (
+        UnreadablePostError,
+        _bad_request("malformed", "The body cannot be read", "The connection ended before the body did."),
+    ),
+    (OperationalError, _UNAVAILABLE),
+    (InterfaceError, _UNAVAILABLE),
+)
+
+_DETAILS: Mapping[str, str] = {
+    _NOT_SIGNED_IN.code: "Send a service key as a bearer token, or sign in.",
+    _REFUSED.code: "This is not allowed. A browser sends its CSRF token with every change.",
+    _NOT_THERE.code: "There is no such object here.",
+}
+
+# What DRF's and Django's validators call a mistake, in words that repeat no value.
+_MISTAKES: Mapping[str, str] = {
+    "required": "This field is required.",
+    "null": "This field may not be null.",
+    "blank": "This field may not be empty.",
+    "empty": "This field may not be empty.",
+    "max_length": "This is too long.",
+    "min_length": "This is too short.",
+    "max_value": "This is too large.",
+    "min_value": "This is too small.",
+    "invalid_choice": "This is none of the values this field knows.",
+    "unknown_field": "This call knows no such field.",
+    "token_in_text": "This looks like a token, and this field is no place for one.",
+    "not_in_future": "This is not in the future.",
+}
+_NOT_VALID = "This is not valid."
 
 
-def problem(
-    *, status: int, code: str, title: str, detail: str, retryable: bool, request_id: str, **more: Any
-) -> dict[str, Any]:
-    """The members of a problem; ``type`` is the address of its help entry."""
-    return {
-        "type": f"/help/{code.replace('_', '-')}/",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "retryable": retryable,
-        "request_id": request_id,
-        **more,
-    }
+def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
+    """The answer to ``error``; DRF's exception handler, and called directly where DRF is not involved.
 
-
-def problem_response(exception: Exception, context: Mapping[str, Any]) -> Response:
-    """DRF's exception handler. What it does not know is a 500 without details, and a line in the log."""
+    ``context["request"]`` is the request.
+    """
+    rule = next((rule for kind, rule in _RULES if isinstance(error, kind)), _UNEXPECTED)
     request_id = request_id_of(context["request"].META)
-    body, headers = _translate(exception, request_id)
-    response = Response(body, status=body["status"], content_type=CONTENT_TYPE, headers=headers)
-    response.data = body
+    if rule.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log(error, request_id=request_id)
+    response = HttpResponse(
+        json.dumps(_body(error, rule, request_id=request_id)), status=rule.status, content_type=MEDIA_TYPE
+    )
+    for name, value in _headers(error, rule).items():
+        response[name] = value
     return response
 
 
-def _translate(exception: Exception, request_id: str) -> tuple[dict[str, Any], dict[str, str]]:
-    if isinstance(exception, errors.ForgekeyError):
-        return _from_ours(exception, request_id)
-    if isinstance(exception, Http404):
-        exception = exceptions.NotFound()
-    if isinstance(exception, PermissionDenied):
-        exception = exceptions.PermissionDenied()
-    if isinstance(exception, exceptions.APIException):
-        return _from_framework(exception, request_id)
-    log.error("unexpected error", kind=type(exception).__name__, exc_info=exception)
-    body = problem(
-        status=500,
-        code="internal_error",
-        title="Something went wrong here",
-        detail="It is in the log under this request id.",
-        retryable=True,
-        request_id=request_id,
-    )
-    return body, {}
+def _body(error: Exception, rule: Rule, *, request_id: str) -> dict[str, Any]:
+    own = error if isinstance(error, errors.ForgekeyError) else None
+    code = rule.code or (own.code if own else _UNEXPECTED.code)
+    body: dict[str, Any] = {
+        "type": f"/help/{rule.topic or code.replace('_', '-')}/",
+        "title": rule.title,
+        "status": int(rule.status),
+        "detail": rule.detail or (str(own) if own else _DETAILS.get(code, _NOT_VALID)),
+        "code": code,
+        "retryable": own.retryable if own else bool(rule.retry_after),
+        "request_id": request_id,
+    }
+    if isinstance(error, errors.CredentialRefused):
+        verdict = error.verdict
+        body |= {
+            "type": f"/help/{verdict.help_topic}/",
+            "code": verdict.code.value,
+            "title": str(verdict.title),
+            "detail": str(verdict.summary),
+            "verdict": verdict_body(verdict),
+        }
+    if mistakes := list(_mistakes(error, rule)):
+        body |= {"field": mistakes[0]["field"], "errors": mistakes, "detail": mistakes[0]["detail"]}
+    return body
 
 
-def _from_ours(exception: errors.ForgekeyError, request_id: str) -> tuple[dict[str, Any], dict[str, str]]:
-    status, title = next(
-        ((status, title) for kind, status, title in _STATUS if isinstance(exception, kind)), (500, "Error")
-    )
-    more: dict[str, Any] = {}
-    detail, code = str(exception), exception.code
-    if isinstance(exception, errors.CredentialRefused):
-        more["verdict"] = verdict_body(exception.verdict)
-        title, detail = str(exception.verdict.title), str(exception.verdict.summary)
-        code = exception.verdict.code.value
-    if isinstance(exception, errors.InputInvalid) and exception.field:
-        more["field"] = exception.field
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004  # Unauthorized
-    if status == 503:  # noqa: PLR2004  # Service Unavailable
-        headers["Retry-After"] = str(_retry_after(exception))
-    body = problem(
-        status=status,
-        code=code,
-        title=title,
-        detail=detail,
-        retryable=exception.retryable,
-        request_id=request_id,
-        **more,
-    )
-    return body, headers
+def _mistakes(error: Exception, rule: Rule) -> Iterator[dict[str, str]]:
+    """Which fields are wrong, and how."""
+    if isinstance(error, errors.InputInvalid) and error.field:
+        yield {"field": error.field, "detail": str(error)}
+    elif isinstance(error, errors.AddressError):
+        yield {"field": rule.field, "detail": str(error)}
+    elif isinstance(error, drf.ValidationError):
+        yield from _field_mistakes(error.get_codes(), field="")
 
 
-def _retry_after(exception: errors.ForgekeyError) -> int:
-    wait = getattr(exception, "retry_after", None)
-    return max(1, int(wait.total_seconds())) if wait else RETRY_SECONDS
+def _field_mistakes(codes: Any, *, field: str) -> Iterator[dict[str, str]]:
+    if isinstance(codes, dict):
+        for name, inner in codes.items():
+            yield from _field_mistakes(inner, field="" if name == "non_field_errors" else field or str(name))
+    elif isinstance(codes, list):
+        for inner in codes[:1]:
+            yield from _field_mistakes(inner, field=field)
+    else:
+        yield {"field": field, "detail": _MISTAKES.get(str(codes), _NOT_VALID)}
 
 
-# DRF's own texts repeat what was sent; these do not.
-_FRAMEWORK: tuple[tuple[type[exceptions.APIException], str, str, str], ...] = (
-    (exceptions.ParseError, "json_invalid", "Not JSON", "The body is not the JSON this call expects."),
-    (
-        exceptions.NotAuthenticated,
-        "not_authenticated",
-        "Not authenticated",
-        "Send a service key, or sign in.",
-    ),
-    (exceptions.AuthenticationFailed, "not_authenticated", "Not authenticated", "Sign in again."),
-    (exceptions.PermissionDenied, "permission_refused", "Not allowed", "This caller may not do this."),
-    (exceptions.NotFound, "not_found", "Not found", "There is nothing here."),
-    (exceptions.MethodNotAllowed, "method_not_allowed", "Not this method", "See the Allow header."),
-    (
-        exceptions.UnsupportedMediaType,
-        "json_expected",
-        "JSON expected",
-        "Send Content-Type: application/json.",
-    ),
-    (exceptions.NotAcceptable, "json_only", "JSON only", "This API answers in JSON."),
-)
+def _headers(error: Exception, rule: Rule) -> dict[str, str]:
+    headers = dict(NOT_STORED)
+    if rule.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    wait: float = rule.retry_after
+    if isinstance(error, errors.ProviderRateLimited) and error.retry_after is not None:
+        wait = error.retry_after.total_seconds()
+    elif isinstance(error, drf.Throttled):
+        wait = getattr(error, "wait", None) or wait
+    if wait:
+        headers["Retry-After"] = str(max(1, round(wait)))
+    return headers
 
 
-def _from_framework(
-    exception: exceptions.APIException, request_id: str
-) -> tuple[dict[str, Any], dict[str, str]]:
-    more: dict[str, Any] = {}
-    code, title, detail = "request_error", "The request is wrong", "See the documentation of this call."
-    if isinstance(exception, exceptions.ValidationError):
-        fields = sorted(exception.detail) if isinstance(exception.detail, dict) else []
-        code, title = "input_invalid", "Something in the request is wrong"
-        detail = f"Wrong or missing: {', '.join(fields)}." if fields else "The body is not an object."
-        more = {"field": fields[0]} if fields else {}
-    for kind, known, heading, text in _FRAMEWORK:
-        if isinstance(exception, kind):
-            code, title, detail = known, heading, text
-            break
-    headers = {"WWW-Authenticate": "Bearer"} if exception.status_code == 401 else {}  # noqa: PLR2004
-    body = problem(
-        status=exception.status_code,
-        code=code,
-        title=title,
-        detail=detail,
-        retryable=False,
-        request_id=request_id,
-        **more,
-    )
-    return body, headers
-
-
-def not_found(request: HttpRequest, **_: Any) -> HttpResponse:
-    """The answer for an address under ``/api/`` that is none."""
-    body = problem(
-        status=404,
-        code="not_found",
-        title="Not found",
-        detail="There is no such call.",
-        retryable=False,
-        request_id=request_id_of(request.META),
-    )
-    return JsonResponse(body, status=404, content_type=CONTENT_TYPE)
+def _log(error: Exception, *, request_id: str) -> None:
+    """Classes and places only: a message may repeat what was sent, or a row's values."""
+    chain: list[str] = []
+    places: list[str] = []
+    current: BaseException | None = error
+    while current is not None and type(current).__name__ not in chain:
+        chain.append(type(current).__name__)
+        places += [
+            f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(current.__traceback__)[-5:]
+        ]
+        current = current.__cause__ or current.__context__
+    logger.error("%s in request %s at %s", " from ".join(chain), request_id, ", ".join(places))

@@ -1,25 +1,29 @@
-"""The addresses of the API."""
+"""The addresses of the API. What is not listed leads to a problem, not to a page."""
 
 from __future__ import annotations
 
-from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView
 
-from credentials.api import credentials, hosts, leases, problems
+from credentials.api import credentials, documentation, hosts, leases, views
 
 _CREDENTIAL = "v1/credentials/<uuid:credential_id>/"
+_LEASE = "v1/leases/<uuid:lease_id>/"
 
 urlpatterns = [
-    path("v1/hosts/", hosts.Hosts.as_view()),
-    path("v1/credentials/", credentials.Credentials.as_view()),
-    path(_CREDENTIAL, credentials.OneCredential.as_view()),
-    path(f"{_CREDENTIAL}replace/", credentials.Replace.as_view()),
-    path(f"{_CREDENTIAL}verify/", credentials.Verify.as_view()),
-    path(f"{_CREDENTIAL}organizations/", credentials.Organizations.as_view()),
-    path("v1/leases/", leases.Leases.as_view()),
-    path("v1/leases/<uuid:lease_id>/", leases.OneLease.as_view()),
-    path("v1/leases/<uuid:lease_id>/report/", leases.Report.as_view()),
-    path("schema/", SpectacularAPIView.as_view()),
-    re_path(r"", login_not_required(problems.not_found)),
+    path("v1/hosts/", hosts.Hosts.as_view(), name="api-hosts"),
+    path("v1/credentials/", credentials.Credentials.as_view(), name="api-credentials"),
+    path(_CREDENTIAL, credentials.OneCredential.as_view(), name="api-credential"),
+    path(f"{_CREDENTIAL}replace/", credentials.Replace.as_view(), name="api-credential-replace"),
+    path(f"{_CREDENTIAL}verify/", credentials.Verify.as_view(), name="api-credential-verify"),
+    path(
+        f"{_CREDENTIAL}organizations/",
+        credentials.Organizations.as_view(),
+        name="api-credential-organizations",
+    ),
+    path("v1/leases/", leases.Leases.as_view(), name="api-leases"),
+    path(_LEASE, leases.OneLease.as_view(), name="api-lease"),
+    path(f"{_LEASE}report/", leases.Report.as_view(), name="api-lease-report"),
+    path("schema/", documentation.SchemaView.as_view(), name="api-schema"),
+    path("docs/", documentation.DocumentationView.as_view(), name="api-docs"),
+    re_path(r"", views.NothingHere.as_view(), name="api-nothing-here"),
 ]

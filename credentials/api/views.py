@@ -1,82 +1,80 @@
-"""What every view shares: who may see whose credentials, and answers that no cache keeps."""
+"""What every view shares: who may come in, JSON in and out, and answers that no cache keeps."""
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from django.contrib.auth import get_user_model
-from django.db.models import OuterRef, QuerySet, Subquery
-from django.utils.cache import patch_cache_control
+from rest_framework.generics import GenericAPIView
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from credentials.errors import InputInvalid, NotFound, PermissionRefused
-from credentials.models import Credential, Lease, ServiceClient
-from credentials.services import clients
-from credentials.services.audit import Actor
-from credentials.services.circumstances import actor_of_user, address_of, request_id_of
+from credentials.api.authentication import Caller, caller_of
+from credentials.api.inputs import Input
+from credentials.api.permissions import Allowed, Need
+from credentials.api.problems import NOT_STORED
+from credentials.errors import NotFound
+from credentials.models import Scope
 
-LARGEST_BODY = 65_536
+LEND = Need(scope=Scope.CREDENTIALS_LEND)
+READ = Need(scope=Scope.CREDENTIALS_READ, people=True)
+WRITE = Need(scope=Scope.CREDENTIALS_WRITE, people=True)
+ANYONE = Need(scope=None, people=True)
 
 
-class ApiView(APIView):
-    """Answers are never stored, and a body is never large."""
+class JsonAlways(BaseContentNegotiation):
+    """Whatever ``Accept`` says, the answer is JSON: a browser that is led here gets no page."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
-            raise InputInvalid("The body is too large.")
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
+        wanted = str(request.content_type).partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == wanted), None)
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(GenericAPIView[Any]):
+    """Denies what ``needs`` does not allow, and lets no answer be stored on its way."""
+
+    needs: ClassVar[Mapping[str, Need]] = {}
+    permission_classes = (Allowed,)
+    content_negotiation_class = JsonAlways
+    filter_backends: Sequence[Any] = ()
+    http_method_names = ["get", "head", "post", "patch", "delete"]
+
+    @property
+    def caller(self) -> Caller:
+        return caller_of(self.request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        patch_cache_control(answer, no_store=True)
-        answer["Pragma"] = "no-cache"
-        return answer
+        final = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in NOT_STORED.items():
+            final[name] = value
+        return final
 
-    @property
-    def client(self) -> ServiceClient | None:
-        auth = self.request.auth
-        return auth if isinstance(auth, ServiceClient) else None
+    def read(self, kind: type[Input]) -> Any:
+        """The request's body, checked as ``kind`` declares it; raises DRF's ValidationError."""
+        reading = kind(data=self.request.data)
+        reading.is_valid(raise_exception=True)
+        return reading
 
-    @property
-    def actor(self) -> Actor:
-        meta = self.request.META
-        if self.client is not None:
-            return clients.actor_of(self.client, request_id=request_id_of(meta), address=address_of(meta))
-        return actor_of_user(meta, self.request.user)
 
-    def visible(self) -> QuerySet[Credential]:
-        """The credentials this caller may see: a person's own, or those at a client's hosts."""
-        last = (
-            Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at").values("created_at")[:1]
-        )
-        found = Credential.objects.select_related("host", "owner").annotate(last_used_at=Subquery(last))
-        if self.client is None:
-            return found.filter(owner_id=self.request.user.pk)
-        return found.filter(host__slug__in=self.client.hosts) if self.client.hosts else found
+class NothingHere(ApiView):
+    """Every address under ``/api/`` that leads nowhere. A stranger does not learn which ones do."""
 
-    def one_visible(self, credential_id: UUID) -> Credential:
-        """That credential; anybody else's is not there."""
-        credential = self.visible().filter(pk=credential_id).first()
-        if credential is None:
-            raise NotFound("There is no such credential.")
-        return credential
+    schema = None
+    needs: ClassVar[Mapping[str, Need]] = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), ANYONE)
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
-    def subject_user(self, name: str) -> Any:
-        """The user a request is about: the named one for a client, oneself for a person."""
-        if self.client is None:
-            if name and name != self.request.user.get_username():
-                raise PermissionRefused("You may act only for yourself.")
-            return self.request.user
-        if not name:
-            raise InputInvalid("Say for which user.", field="user")
-        users = get_user_model()._default_manager
-        user = users.filter(**{get_user_model().USERNAME_FIELD: name, "is_active": True}).first()
-        if user is None:
-            raise NotFound("There is no such user.")
-        return user
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        raise NotFound("There is nothing at this address.")
+
+    post = put = patch = delete = get
 
 
 def answer(body: Any, status: int = 200) -> Response:

@@ -1,60 +1,106 @@
-"""``Idempotency-Key``: the same request twice brings about one thing.
+"""Answers a repeated creating request with what its first attempt created.
 
-The digest is keyed, so that a stolen table confirms no guess at a request that held a token.
+Nothing of the request is kept but a keyed digest: it may hold a token, and whoever reads the database must
+not be able to confirm a guess of one. The answer is not kept either; it is built again from the object.
 """
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
+from django.utils import timezone
 
 from credentials.crypto import purpose as purposes
-from credentials.errors import Conflict, InputInvalid
+from credentials.errors import Conflict, IdempotencyKeyReused, InputInvalid
 from credentials.models import IdempotencyRecord
 from credentials.services import vault
 
-LONGEST_KEY = 200
+IDEMPOTENCY = "idempotency"
+KEPT = timedelta(days=1)
+# Longer than any provider may take to answer. A process that was killed leaves its record behind.
+IN_PROGRESS = timedelta(minutes=5)
+KEY_LENGTH = 200
+
+Made = TypeVar("Made")
 
 
-def begin(*, caller: str, key: str, request: bytes) -> IdempotencyRecord | None:
-    """The record of this caller's key; its ``object_id`` is set where the request was carried out before.
+def checked_key(text: str) -> str:
+    """The key as sent; raises InputInvalid unless it is empty or 1 to 200 visible ASCII characters."""
+    if len(text) > KEY_LENGTH or not all("!" <= character <= "~" for character in text):
+        raise InputInvalid("1 to 200 visible ASCII characters.", field="Idempotency-Key")
+    return text
 
-    None where no key was sent. Raises InputInvalid for an endless key, Conflict where the key came with
-    another request or the first one is still running.
+
+def digest_of(*, method: str, path: str, body: Any) -> bytes:
+    """A keyed digest of a request (32 bytes); ``body`` is what its JSON says, in any order of members."""
+    said = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    key = vault.purpose_key(IDEMPOTENCY)
+    return purposes.mac(key, b"forgekey/idempotency/v1", method.encode(), path.encode(), said)
+
+
+def once(
+    *,
+    caller: str,
+    key: str,
+    digest: bytes,
+    make: Callable[[], Made],
+    id_of: Callable[[Made], UUID],
+    again: Callable[[UUID], Made],
+    now: Callable[[], datetime] = timezone.now,
+) -> Made:
+    """Run ``make`` for the first request with this key of this caller, ``again`` for every repetition.
+
+    A request that failed is forgotten, so that the same key may be used to try again. Raises
+    IdempotencyKeyReused where the key came with another request before, and Conflict while that request
+    is still being worked on.
     """
-    if not key:
-        return None
-    if len(key) > LONGEST_KEY:
-        raise InputInvalid("An Idempotency-Key has at most 200 characters.", field="Idempotency-Key")
-    digest = purposes.mac(vault.purpose_key(vault.FINGERPRINT), b"idempotency", request)
+    moment = now()
+    known = _claim(caller=caller, key=key, digest=digest, now=moment)
+    if known is not None:
+        return again(known)
+    # ``created_at`` marks this attempt: one that was taken over must not touch its successor's record.
+    mine = IdempotencyRecord.objects.filter(caller=caller, key=key, created_at=moment, object_id=None)
+    try:
+        made = make()
+    except BaseException:
+        with suppress(DatabaseError):
+            mine.delete()
+        raise
+    mine.update(object_id=id_of(made))
+    return made
+
+
+def _claim(*, caller: str, key: str, digest: bytes, now: datetime) -> UUID | None:
+    """None where this request is the first and has put its record; else the object of the first."""
+    record = IdempotencyRecord(caller=caller, key=key, request_digest=digest, created_at=now)
     try:
         with transaction.atomic():
-            return IdempotencyRecord.objects.create(caller=caller, key=key, request_digest=digest)
+            record.save(force_insert=True)
+            # auto_now_add has its own clock.
+            IdempotencyRecord.objects.filter(pk=record.pk).update(created_at=now)
     except IntegrityError:
-        record = IdempotencyRecord.objects.get(caller=caller, key=key)
-    if not hmac.compare_digest(bytes(record.request_digest), digest):
-        raise Conflict("This Idempotency-Key was used for another request. Use a new one.")
-    if record.object_id is None:
-        raise Conflict("The first request with this Idempotency-Key is still running. Ask again shortly.")
-    return record
+        return _claim_known(caller=caller, key=key, digest=digest, now=now)
+    return None
 
 
-def finish(record: IdempotencyRecord | None, *, object_id: UUID | None) -> None:
-    """Remember what the request brought about."""
-    if record is not None:
-        IdempotencyRecord.objects.filter(pk=record.pk).update(object_id=object_id)
-
-
-@contextmanager
-def forgotten_on_failure(record: IdempotencyRecord | None) -> Iterator[None]:
-    """A request that failed may be repeated with the same key."""
-    try:
-        yield
-    except Exception:
-        if record is not None:
-            record.delete()
-        raise
+def _claim_known(*, caller: str, key: str, digest: bytes, now: datetime) -> UUID | None:
+    known = IdempotencyRecord.objects.filter(caller=caller, key=key).first()
+    if known is None:
+        raise Conflict("The first request with this Idempotency-Key ended just now. Ask again.")
+    age = now - known.created_at
+    if age > KEPT or (known.object_id is None and age > IN_PROGRESS):
+        seen = IdempotencyRecord.objects.filter(pk=known.pk, created_at=known.created_at)
+        if seen.update(request_digest=digest, object_id=None, created_at=now):
+            return None
+        raise Conflict("Another request with this Idempotency-Key came first. Ask again.")
+    if bytes(known.request_digest) != digest:
+        raise IdempotencyKeyReused("This Idempotency-Key came with another request before. Use a new one.")
+    if known.object_id is None:
+        raise Conflict("The first request with this Idempotency-Key is still being worked on. Ask again.")
+    return known.object_id

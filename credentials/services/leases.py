@@ -12,7 +12,7 @@ from django.utils import timezone
 from credentials.errors import Conflict, InputInvalid, NotFound
 from credentials.models import Credential, Lease, Outcome, ServiceClient
 from credentials.providers import registry
-from credentials.services import audit, clients, vault
+from credentials.services import audit, clients, queue, vault
 from credentials.services.audit import Actor
 from credentials.services.choice import Candidate
 from credentials.services.lend import LentCredential
@@ -44,10 +44,13 @@ def end(*, actor: Actor, lease: Lease, now: datetime) -> Lease:
 
 @transaction.atomic
 def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: datetime) -> Lease:
-    """Keep what the borrower says of the credential. A rejection should be followed by a verification,
-    which the caller puts into the queue."""
+    """Keep what the borrower says of the credential.
+
+    The first rejection puts a verification into the queue, in the same transaction.
+    """
     if outcome is Outcome.NONE:
         raise InputInvalid("Report accepted or rejected.", field="outcome")
+    is_news = outcome is Outcome.REJECTED and lease.outcome != Outcome.REJECTED
     lease.outcome, lease.outcome_detail, lease.reported_at = outcome, detail[:200], now
     lease.save(update_fields=["outcome", "outcome_detail", "reported_at"])
     audit.record(
@@ -57,6 +60,8 @@ def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: da
         repository=lease.repository_url,
         data={"lease": str(lease.pk), "outcome": outcome.value},
     )
+    if is_news:
+        queue.verify_later(lease.credential_id)
     return lease
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from credentials.conf import conf
 from credentials.crypto.secret import Secret
@@ -185,7 +186,10 @@ def _chosen(found: _Found, request: LeaseRequest, *, actor: Actor, now: datetime
     audit.record(
         "lease.refused",
         actor=actor,
-        subject=Subject(kind="user", id=str(found.owner_id or ""), name=request.user[:150]),
+        # A name nobody has may be anything, a pasted token too: it is neither kept nor said again.
+        subject=Subject(
+            kind="user", id=str(found.owner_id or ""), name=request.user[:150] if found.owner_id else ""
+        ),
         repository=found.address.text if found.address else "",
         purpose=request.purpose[:200],
         reference=request.reference[:200],
@@ -202,8 +206,8 @@ def _refusal(found: _Found, request: LeaseRequest) -> Verdict:
     return verdict(
         code,
         values={
-            "user": request.user,
-            "host": host,
+            "user": request.user if found.owner_id else _("This person"),
+            "host": host or _("this host"),
             "provider": registry.get(candidate.provider).title if candidate else host,
         },
         host=candidate.host_slug if candidate else "",

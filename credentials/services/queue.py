@@ -13,10 +13,10 @@ from credentials.services.audit import Actor
 
 @task()
 def verify_credential(credential_id: str) -> None:
-    """Verify one credential, if it is still there to be verified."""
+    """Verify one credential, if it is still there to be verified and its host is open."""
     credential = (
         Credential.objects.select_related("host", "owner")
-        .filter(pk=credential_id)
+        .filter(pk=credential_id, host__is_enabled=True)
         .exclude(status=Status.DISCONNECTED)
         .first()
     )
@@ -25,5 +25,9 @@ def verify_credential(credential_id: str) -> None:
 
 
 def verify_later(credential_id: UUID) -> None:
-    """Have a credential verified by a worker, once the present transaction is committed."""
+    """Have a credential verified by a worker.
+
+    The entry is an INSERT in the caller's transaction: it appears, and disappears, with the change that
+    asked for it.
+    """
     verify_credential.enqueue(str(credential_id))

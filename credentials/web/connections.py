@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from credentials.services import hosts, oauth
 from credentials.web import cards, queries, words
@@ -36,6 +36,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest, slug: str) -> HttpResponse:
     """GET: both ways to connect at one host, side by side. POST: the OAuth way starts."""
     if request.method == "POST":

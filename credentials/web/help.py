@@ -38,6 +38,18 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
         gettext_lazy("Another change came first"),
         gettext_lazy("Read the object again and decide anew."),
     ),
+    "idempotency-key-reused": (
+        gettext_lazy("This idempotency key belongs to another request"),
+        gettext_lazy("Use a fresh key for every new request, and the same key only to repeat one."),
+    ),
+    "unavailable": (
+        gettext_lazy("The database does not answer"),
+        gettext_lazy("Nothing was lent or changed. Try again; if it lasts, an administrator has to look."),
+    ),
+    "internal-error": (
+        gettext_lazy("Something went wrong here"),
+        gettext_lazy("Tell an administrator the request id of the answer; it leads to the entry in the log."),
+    ),
     "address-invalid": (
         gettext_lazy("This is not an address of a repository or a host"),
         gettext_lazy("Send the address as it stands in the browser or in the clone button."),

@@ -81,7 +81,7 @@ def test_two_spellings_of_one_origin_are_one(scheme: str, authority: str, url: s
     "authority",
     [
         "",
-        " ",
+        "github.example\tx",
         "github.example/evil",
         "github.example@evil.example",
         "evil.example#github.example",

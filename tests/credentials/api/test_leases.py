@@ -9,8 +9,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django_tasks_db.models import DBTaskResult
 
 from credentials.models import AuditEvent, Lease, Scope, Status
+from credentials.services import queue
 from tests import builders
 from tests.credentials.api.conftest import Call
 from tests.sandbox import RunningSandbox
@@ -133,7 +135,7 @@ def test_a_lease_is_looked_up_ended_and_another_clients_is_not_there(alice: User
 
 
 def test_a_reported_rejection_has_the_credential_verified(
-    sandbox: RunningSandbox, alice: User, call: Call, django_capture_on_commit_callbacks: Any
+    sandbox: RunningSandbox, alice: User, call: Call
 ) -> None:
     host = builders.sandbox_host(sandbox, "github")
     minted = sandbox.mint("github", "octo-alice", "personal_token", ["repo"])
@@ -141,10 +143,12 @@ def test_a_reported_rejection_has_the_credential_verified(
     _, key = builders.client()
     lease = call(key, "POST", "/leases/", {**WANTED, "repository_url": f"{host.web_url}/acme/cases"}).json()
 
-    with django_capture_on_commit_callbacks(execute=True):
-        response = call(key, "POST", f"/leases/{lease['id']}/report/", {"outcome": "rejected"})
+    response = call(key, "POST", f"/leases/{lease['id']}/report/", {"outcome": "rejected"})
 
     assert response.status_code == 200
+    queued = DBTaskResult.objects.get()
+    assert queued.args_kwargs == {"args": [str(credential.pk)], "kwargs": {}}
+    queue.verify_credential.func(*queued.args_kwargs["args"])  # as the worker does
     credential.refresh_from_db()
     assert credential.status == Status.REJECTED
     assert AuditEvent.objects.filter(action="credential.opened", actor_name="worker").exists()

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -167,3 +168,15 @@ def test_threads_share_one_door() -> None:
             thread.join()
     assert wrong == []
     assert len(server.seen) == 80
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_body_that_is_not_wanted_is_not_waited_for(status: int) -> None:
+    stopped = threading.Event()
+    start = f"HTTP/1.1 {status} X\r\nLocation: /elsewhere\r\nContent-Type: text/html\r\n\r\n".encode()
+    began = time.monotonic()
+    with Server(lambda seen: trickle(start, stopped)) as server:
+        with suppress(ProviderUnreachable):
+            assert door(deadline=3.0).request("GET", f"{server.url}/user").status == status
+        stopped.set()
+    assert time.monotonic() - began < 1

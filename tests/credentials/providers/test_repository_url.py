@@ -186,6 +186,20 @@ def test_a_hostile_or_broken_address_is_refused_and_never_repeated(typed: str) -
         assert word not in message
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "https://alice@bitbucket.org/acme/cases.git",
+        "https://oauth2:secret@gitlab.com/a/b",
+        "ssh://git:secret@github.com/acme/cases",
+        "ghp_" + "a" * 36 + "@github.com:acme/cases",
+    ],
+)
+def test_whoever_pastes_a_user_name_or_token_is_told_to_remove_it(typed: str) -> None:
+    with pytest.raises(AddressInvalid, match="Remove the user name or token"):
+        parse(typed)
+
+
 @settings(deadline=None, max_examples=500)
 @given(
     st.one_of(

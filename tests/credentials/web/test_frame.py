@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
@@ -180,8 +181,13 @@ def test_a_missing_key_is_said_plainly_and_opens_nothing(
     assert "Traceback" not in response.content.decode()
 
 
-def test_a_page_about_an_unexpected_fault_needs_nothing_that_may_be_broken(alice: User) -> None:
-    client = visit(alice, raise_request_exception=False)
-    Credential.objects.all()
-    response = client.get("/", headers={"X-Fault": "none"})
-    assert response.status_code == 200
+def test_the_page_about_a_fault_needs_nothing_that_may_be_broken() -> None:
+    assert "Something went wrong" in render_to_string("500.html")
+
+
+def test_too_many_attempts_to_sign_in_get_a_calm_page(alice: User) -> None:
+    client = Client()
+    for _ in range(35):
+        response = client.post(reverse("account_login"), {"login": "alice", "password": "wrong"})
+    assert response.status_code == 429
+    assert "Wait a few minutes" in response.content.decode()

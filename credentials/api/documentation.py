@@ -1,0 +1,47 @@
+"""The OpenAPI description, and a page for staff to read it on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace
+from django.utils.decorators import method_decorator
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from credentials.api.authentication import BrowserSessionAuthentication, ServiceClientAuthentication
+from credentials.api.permissions import Allowed, StaffOnly
+from credentials.api.problems import NOT_STORED
+from credentials.api.views import ANYONE
+
+
+class SchemaView(SpectacularAPIView):
+    """OpenAPI 3.1, as YAML or JSON, for every caller we know."""
+
+    needs = {"GET": ANYONE}
+    authentication_classes = (ServiceClientAuthentication, BrowserSessionAuthentication)
+    permission_classes = (Allowed,)
+    renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in NOT_STORED.items():
+            final[name] = value
+        return final
+
+
+# Swagger's page writes styles and draws its icons from data: addresses; no other page may.
+@method_decorator(csp_replace({"style-src": [SELF, UNSAFE_INLINE]}), name="dispatch")
+class DocumentationView(SpectacularSwaggerSplitView):
+    """Swagger's page over the description, from our own static files."""
+
+    authentication_classes = (BrowserSessionAuthentication,)
+    permission_classes = (StaffOnly,)
+    url_name = "api-schema"
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in NOT_STORED.items():
+            final[name] = value
+        return final
