@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_replace
 from django.utils.decorators import method_decorator
@@ -12,11 +10,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from credentials.api.authentication import BrowserSessionAuthentication, ServiceClientAuthentication
 from credentials.api.permissions import Allowed, StaffOnly
-from credentials.api.problems import NOT_STORED
-from credentials.api.views import ANYONE
+from credentials.api.views import ANYONE, NotStored
 
 
-class SchemaView(SpectacularAPIView):
+class SchemaView(NotStored, SpectacularAPIView):
     """OpenAPI 3.1, as YAML or JSON, for every caller we know."""
 
     needs = {"GET": ANYONE}
@@ -24,24 +21,12 @@ class SchemaView(SpectacularAPIView):
     permission_classes = (Allowed,)
     renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
 
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        final = super().finalize_response(request, response, *args, **kwargs)
-        for name, value in NOT_STORED.items():
-            final[name] = value
-        return final
-
 
 # Swagger's page writes styles and draws its icons from data: addresses; no other page may.
 @method_decorator(csp_replace({"style-src": [SELF, UNSAFE_INLINE]}), name="dispatch")
-class DocumentationView(SpectacularSwaggerSplitView):
+class DocumentationView(NotStored, SpectacularSwaggerSplitView):
     """Swagger's page over the description, from our own static files."""
 
     authentication_classes = (BrowserSessionAuthentication,)
     permission_classes = (StaffOnly,)
     url_name = "api-schema"
-
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        final = super().finalize_response(request, response, *args, **kwargs)
-        for name, value in NOT_STORED.items():
-            final[name] = value
-        return final

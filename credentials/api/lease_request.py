@@ -34,7 +34,11 @@ _FIELDS = frozenset(
 
 def read_body(request: HttpRequest) -> dict[str, Any]:
     """The request's JSON object; raises UnsupportedMediaType, BodyTooLarge, ParseError, InputInvalid."""
-    if request.content_type != "application/json":
+    if request.content_type != "application/json" and request.META.get("CONTENT_LENGTH") not in {
+        None,
+        "",
+        "0",
+    }:
         raise UnsupportedMediaType("")
     body = read_json(request)
     if not isinstance(body, dict):

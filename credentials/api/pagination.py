@@ -16,6 +16,7 @@ class CreatedCursorPagination(CursorPagination):
     """Newest first."""
 
     ordering = "-created_at"
+    cursor_query_description = "Leads to another page; it comes from `next` or `previous`."
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         """A page of rows.

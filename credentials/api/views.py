@@ -11,6 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from credentials.api.authentication import Caller, caller_of
 from credentials.api.inputs import Input
@@ -38,8 +39,18 @@ class JsonAlways(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class ApiView(GenericAPIView[Any]):
-    """Denies what ``needs`` does not allow, and lets no answer be stored on its way."""
+class NotStored(APIView):
+    """Lets no answer be stored on its way."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in NOT_STORED.items():
+            final[name] = value
+        return final
+
+
+class ApiView(NotStored, GenericAPIView[Any]):
+    """Denies what ``needs`` does not allow."""
 
     needs: ClassVar[Mapping[str, Need]] = {}
     permission_classes = (Allowed,)
@@ -50,12 +61,6 @@ class ApiView(GenericAPIView[Any]):
     @property
     def caller(self) -> Caller:
         return caller_of(self.request)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        final = super().finalize_response(request, response, *args, **kwargs)
-        for name, value in NOT_STORED.items():
-            final[name] = value
-        return final
 
     def read(self, kind: type[Input]) -> Any:
         """The request's body, checked as ``kind`` declares it; raises DRF's ValidationError."""

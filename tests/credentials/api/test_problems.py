@@ -49,7 +49,7 @@ TABLE: tuple[tuple[Exception, int, str, bool], ...] = (
     (errors.KeyUnavailable("/etc/ring"), 503, "key_unavailable", True),
     (errors.KeySourceUnsafe("/etc/ring"), 503, "key_source_unsafe", False),
     (errors.EnvelopeInvalid(CANARY), 500, "envelope_invalid", False),
-    (errors.ConfigurationError("/etc/ring"), 500, "configuration_invalid", False),
+    (errors.ConfigurationError("/etc/ring"), 500, "internal_error", False),
     (errors.ProviderUnreachable("Away."), 503, "host_unreachable", True),
     (errors.ProviderAnswerUnexpected("Odd."), 503, "unknown", True),
     (errors.ProviderRateLimited("Wait.", retry_after=timedelta(seconds=7)), 503, "rate_limited", True),
