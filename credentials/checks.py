@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
-from credentials.conf import conf
+from credentials.conf import NAMES, conf
 from credentials.services import demo_people
+
+_PREFIX = "CREDENTIALS_"
+# systemd's own: where a unit finds the credentials it was given.
+_FOREIGN = frozenset({"CREDENTIALS_DIRECTORY"})
 
 
 def settings_are_well_formed(**_: Any) -> list[CheckMessage]:
@@ -58,6 +65,31 @@ def sign_in_tokens_are_not_stored(**_: Any) -> list[CheckMessage]:
     return []
 
 
+def environment_has_no_unknown_names(environ: Mapping[str, str] = os.environ, **_: Any) -> list[CheckMessage]:
+    """A misspelled name would leave its default in force without a word."""
+    return [
+        Error(
+            f"{name} is set in the environment, but there is no such setting.",
+            hint=f"{_nearest(name)} docs/configure.md lists every name.".lstrip(),
+            id="credentials.E005",
+        )
+        for name in sorted(_unknown(environ))
+    ]
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
+    source = str(getattr(settings, "CREDENTIALS_KEY_SOURCE", ""))
+    known = {*(_PREFIX + name for name in NAMES), *_FOREIGN, source.removeprefix("env:")}
+    for name in environ:
+        if name.startswith(_PREFIX) and name not in known and name.removesuffix("_FILE") not in known:
+            yield name
+
+
+def _nearest(name: str) -> str:
+    found = difflib.get_close_matches(name.removeprefix(_PREFIX).removesuffix("_FILE"), NAMES, n=1)
+    return f"Did you mean {_PREFIX}{found[0]}?" if found else ""
+
+
 def key_source_is_not_the_environment(**_: Any) -> list[CheckMessage]:
     """The environment is inherited by children and seen by whoever may inspect the process."""
     if str(getattr(settings, "CREDENTIALS_KEY_SOURCE", "")).startswith("env:"):
@@ -94,5 +126,6 @@ def register_all() -> None:
     register(key_ring_is_not_a_setting, Tags.security)
     register(sessions_stay_on_the_server, Tags.security)
     register(sign_in_tokens_are_not_stored, Tags.security)
+    register(environment_has_no_unknown_names, Tags.security)
     register(key_source_is_not_the_environment, Tags.security, deploy=True)
     register(demo_people_are_gone, Tags.security, deploy=True)

@@ -14,6 +14,21 @@ from django.conf import settings
 
 from credentials.errors import ConfigurationError
 
+# What a deployment may set in the environment, each as CREDENTIALS_<name>; docs/configure.md lists them.
+# Where the data lie is the deployment's own DATA_DIR.
+NAMES = (
+    "KEY_SOURCE",
+    "KEY_RING",
+    "PRODUCT_NAME",
+    "SIGNUP_OPEN",
+    "LEASE_SECONDS",
+    "PENDING_SECONDS",
+    "EXPIRING_SECONDS",
+    "CONNECT_TIMEOUT_SECONDS",
+    "READ_TIMEOUT_SECONDS",
+    "SEAL_SECONDS",
+    "TRUSTED_PROXY_COUNT",
+)
 # More proxies in a row than this is a mistake.
 _MOST_PROXIES = 5
 

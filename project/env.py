@@ -1,14 +1,115 @@
-"""Reads the environment: every name also as ``NAME_FILE``, holding the path of a file with the value."""
+"""Reads the environment: every name also as ``NAME_FILE``, holding the path of a file with the value.
+
+What is wrong is told by its name and in plain words, never by what stands there: that may be a secret.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
-env = FileAwareEnv()
+_BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off", ""), False),
+}
+_DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+
+
+class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships no types
+    """django-environ, but strict.
+
+    As it comes, it takes a misspelled boolean for false, keeps the last line feed of a file, and looks a
+    value that begins with a dollar sign up as another name.
+    """
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = FileAwareEnv.NOTSET, parse_default: bool = False
+    ) -> Any:
+        given = self._given(var)
+        if given is None and default is self.NOTSET:
+            raise ImproperlyConfigured(f"{var} is not set.")
+        if given is None and not parse_default:
+            return default
+        return self._read(var, cast, default if given is None else given)
+
+    def db(self, var: str, default: Any = FileAwareEnv.NOTSET) -> dict[str, Any]:
+        """A database: SQLite or PostgreSQL."""
+        read = super().db
+        forms = "sqlite:////absolute/path or postgres://user:password@host:5432/name"
+        found: dict[str, Any] = self._url(var, lambda: read(var, default), forms)
+        if found.get("ENGINE") not in _DATABASES:
+            raise ImproperlyConfigured(f"{var} must read {forms}.")
+        return found
+
+    def cache(self, var: str, default: Any = FileAwareEnv.NOTSET) -> dict[str, Any]:
+        """A cache: local memory or Redis."""
+        read = super().cache
+        forms = "locmemcache://name or rediscache://host:6379/1"
+        found: dict[str, Any] = self._url(var, lambda: read(var, default), forms)
+        return found
+
+    def email(self, var: str, default: Any = FileAwareEnv.NOTSET) -> dict[str, Any]:
+        """Where mail goes."""
+        read = super().email
+        forms = "consolemail:// or smtp+tls://user:password@host:587"
+        found: dict[str, Any] = self._url(var, lambda: read(var, default), forms)
+        return found
+
+    def _given(self, var: str) -> str | None:
+        try:
+            value: str = self.ENVIRON[var]
+        except KeyError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            pass
+        else:
+            return value.strip()
+        raise ImproperlyConfigured(f"{var}_FILE must name a text file that Forgekey may read.")
+
+    def _read(self, var: str, cast: Any, value: Any) -> Any:
+        if cast is bool and isinstance(value, str):
+            if value.lower() not in _BOOLEANS:
+                raise ImproperlyConfigured(f"{var} must be true or false.")
+            return _BOOLEANS[value.lower()]
+        if cast is list and isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        try:
+            return self.parse_value(value, cast)
+        except ValueError:
+            pass
+        raise ImproperlyConfigured(f"{var} must be {'a whole number' if cast is int else 'well-formed'}.")
+
+    @staticmethod
+    def _url(var: str, read: Callable[[], dict[str, Any]], forms: str) -> dict[str, Any]:
+        try:
+            with warnings.catch_warnings():
+                # An address it only half understands, it prints: with the password.
+                warnings.simplefilter("error")
+                return read()
+        except (ValueError, KeyError, UserWarning, ImproperlyConfigured):
+            pass
+        # Outside of the handler: the parser's own words may repeat a part of the password.
+        raise ImproperlyConfigured(f"{var} must read {forms}; percent-encode what is special in a password.")
+
+
+env = Environment()
+
+
+def key_source(data_dir: Path) -> str:
+    """Where the key ring is, unless said: where ``CREDENTIALS_KEY_RING`` or its file is, else in the data
+    folder. The ring itself is not read here: settings end up in tracebacks."""
+    if path := os.environ.get("CREDENTIALS_KEY_RING_FILE"):
+        return f"file:{path}"
+    if "CREDENTIALS_KEY_RING" in os.environ:
+        return "env:CREDENTIALS_KEY_RING"
+    return f"file:{data_dir / 'key-ring'}"
 
 
 def secret_key(data_dir: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from project.env import env, secret_key
+from project.env import env, key_source, secret_key
 from project.logs import LOGGING as LOGGING  # noqa: PLC0414  # Django reads it here
 from project.logs import configure_structlog
 
@@ -234,12 +234,7 @@ configure_structlog()
 
 # --- Forgekey (every name: credentials/conf.py) -------------------------------------------------------
 
-CREDENTIALS_KEY_SOURCE = env.str(
-    "CREDENTIALS_KEY_SOURCE",
-    default="env:CREDENTIALS_KEY_RING"
-    if "CREDENTIALS_KEY_RING" in env.ENVIRON
-    else f"file:{DATA_DIR / 'key-ring'}",
-)
+CREDENTIALS_KEY_SOURCE = env.str("CREDENTIALS_KEY_SOURCE", default=key_source(DATA_DIR))
 CREDENTIALS_DATA_DIR = DATA_DIR
 for _name in (
     "LEASE_SECONDS",
