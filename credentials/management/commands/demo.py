@@ -74,26 +74,7 @@ def _children(command: BaseCommand, data_dir: Path, port: int, sandbox_port: int
             )
         )
         _prepare(_announced(data_dir / "sandbox" / "sandbox.json", children[0]), data_dir)
-        children.append(
-            _start(
-                "-m",
-                "granian",
-                "--interface",
-                "wsgi",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-                "--workers",
-                "1",
-                "--blocking-threads",
-                "4",
-                "--no-ws",
-                "--log-level",
-                "warning",
-                "project.wsgi:application",
-            )
-        )
+        children.append(_start(*web_words(port)))
         children.append(_start("manage.py", "worker", "--verbosity", "0"))
         _wait_until_it_answers(port, children)
         yield children
@@ -101,6 +82,15 @@ def _children(command: BaseCommand, data_dir: Path, port: int, sandbox_port: int
         pass
     finally:
         _stop(children)
+
+
+def web_words(port: int) -> tuple[str, ...]:
+    """What to say to Python so that it becomes the web process."""
+    return (
+        *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "--blocking-threads", "4", "--no-ws", "--log-level", "warning"),
+        "project.wsgi:application",
+    )
 
 
 def _interrupt(*_: Any) -> None:
