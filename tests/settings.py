@@ -18,6 +18,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
 # A file, as in production: with SQLite in memory, threads would share one connection.
 DATABASES["default"]["TEST"] = {"NAME": None}  # noqa: F405  # from the deployment's settings
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405  # as above

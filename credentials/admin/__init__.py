@@ -1,24 +1,36 @@
-"""Django's admin: it looks, and never holds a secret."""
+"""Django's admin: it looks and acts through services; it never holds a secret."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.admin.exceptions import NotRegistered
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django_tasks_db.models import DBTaskResult
 
-from credentials.admin import audit, credential, host, lease, service_client
+from credentials.admin import audit, credential, host, lease, people, service_client
+from credentials.conf import conf
 
-__all__ = ["audit", "credential", "host", "lease", "service_client"]
+__all__ = ["audit", "credential", "host", "lease", "people", "service_client"]
 
-admin.site.site_header = "Forgekey administration"
-admin.site.site_title = "Forgekey"
-admin.site.index_title = "What is here"
+admin.site.site_header = format_lazy(_("{product} administration"), product=conf.product_name)
+admin.site.site_title = conf.product_name
+admin.site.index_title = _("Everything kept here, except secrets")
 
-# Other apps' pages show tokens, authenticators and task arguments; nobody needs them here.
-for _model in (SocialApp, SocialToken, SocialAccount, Authenticator, DBTaskResult):
-    try:
-        admin.site.unregister(_model)
-    except NotRegistered:
-        continue
+# Other apps register pages that print tokens, authenticators' data, session keys, or tasks' arguments and
+# tracebacks. They do so when their admin modules are first imported, which therefore happens here.
+for _app in (
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.usersessions",
+    "django_tasks_db",
+):
+    import_module(f"{_app}.admin")
+for _model in (SocialApp, SocialToken, SocialAccount, Authenticator, UserSession, EmailAddress, DBTaskResult):
+    admin.site.unregister(_model)

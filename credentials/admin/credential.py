@@ -1,30 +1,47 @@
-"""Credentials: what is known of them, and who used them. Never a secret."""
+"""Credentials: what is known of them, and who used them. Never a secret, an envelope or a fingerprint."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from credentials.admin.read_only import ReadOnlyAdmin, actor_of
+from credentials.admin.display import EMPTY, access_badge, listing, moment, status_badge
+from credentials.admin.filters import HostFilter
+from credentials.admin.guarded import Question, actor_of
+from credentials.admin.read_only import ReadOnlyAdmin
+from credentials.errors import ForgekeyError
 from credentials.models import Credential, Lease, OrganizationAccess
-from credentials.services import verify
+from credentials.providers.base import Revocation, RevocationResult
+from credentials.services import disconnect, verify
 
-# One by one, while the page waits.
-_MOST_CHECKS = 20
+# Each asks the host while the page waits.
+MOST_AT_ONCE = 20
+PURPOSE = "check by an administrator"
+
+if TYPE_CHECKING:
+    AnyInline = admin.TabularInline[Any, Any]
+else:  # Django's class takes no type argument at run time
+    AnyInline = admin.TabularInline
 
 
-class OrganizationInline(admin.TabularInline[OrganizationAccess, Credential]):
-    """What each organization answers."""
+class OrganizationInline(AnyInline):
+    """What each organization answers through the credential."""
 
     model = OrganizationAccess
-    fields = ("name", "state", "evidence", "first_seen_at", "checked_at")
+    template = "admin/credentials/read_only_rows.html"
+    fields = ("name", "answer", "evidence", "mend", "first_seen_at", "checked_at")
     readonly_fields = fields
     extra = 0
     can_delete = False
+    show_change_link = False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -32,57 +49,179 @@ class OrganizationInline(admin.TabularInline[OrganizationAccess, Credential]):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    @admin.display(description=gettext_lazy("state"))
+    def answer(self, access: OrganizationAccess) -> SafeString:
+        return access_badge(access.state)
+
+    @admin.display(description=gettext_lazy("where to mend it"))
+    def mend(self, access: OrganizationAccess) -> str:
+        if not access.mend_url.startswith(("https://", "http://")):
+            return EMPTY
+        return format_html('<a href="{0}" rel="noreferrer noopener">{0}</a>', access.mend_url)
+
 
 @admin.register(Credential)
 class CredentialAdmin(ReadOnlyAdmin):
-    """Who connected which account where."""
+    """Who connected which account where, and in what state it is.
 
+    ``change`` permission lets staff have a credential checked, ``delete`` permission disconnect it.
+    """
+
+    subject_kind = "credential"
     list_display = (
         "account",
         "owner",
         "host",
         "kind",
-        "status",
+        "state",
         "expires_at",
         "last_verified_at",
         "last_used",
     )
-    list_filter = ("status", "host", "kind")
+    list_filter = ("status", HostFilter, "kind")
     search_fields = ("owner__username", "account_name", "label")
-    list_select_related = ("owner", "host")
-    date_hierarchy = None
+    search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     inlines = (OrganizationInline,)
-    actions = ("check_now",)
+    actions = ("check_now", "disconnect")
+    page_actions = {"check_now": gettext_lazy("Check now"), "disconnect": gettext_lazy("Disconnect")}
     fields = (
-        ("owner", "host"),
-        ("kind", "label"),
-        ("status", "status_detail"),
-        ("account_id", "account_name"),
-        "scopes",
-        "missing_scopes",
+        "owner",
+        "host",
+        "account",
+        "account_id",
+        "kind",
+        "label",
+        "email",
+        "username",
+        "state",
+        "status_detail",
+        "granted",
+        "missing",
         "oauth_client_id",
-        ("expires_at", "last_verified_at"),
-        ("created_at", "disconnected_at"),
+        "expires_at",
+        "last_verified_at",
+        "last_used",
+        "created_at",
+        "disconnected_at",
     )
+    readonly_fields = fields
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        last = (
-            Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at").values("created_at")[:1]
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
+        """Every credential, without what is sealed: no page has a use for it, so none loads it."""
+        latest = Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at")
+        every: QuerySet[Credential] = super().get_queryset(request)
+        return (
+            every.select_related("owner", "host")
+            .defer(
+                "access_envelope",
+                "refresh_envelope",
+                "fingerprint",
+                "host__client_secret_envelope",
+                "owner__password",
+            )
+            .annotate(last_used_at=Subquery(latest.values("created_at")[:1]))
         )
-        found: QuerySet[Any] = super().get_queryset(request).annotate(last_used_at=Subquery(last))
+
+    @admin.display(description=gettext_lazy("account"), ordering="account_name")
+    def account(self, credential: Credential) -> str:
+        if credential.account_name:
+            return credential.account_name
+        return f"#{credential.account_id}" if credential.account_id else _("unknown")
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def state(self, credential: Credential) -> SafeString:
+        return status_badge(credential.status)
+
+    @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
+    def last_used(self, credential: Any) -> str:
+        return moment(credential.last_used_at)
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def granted(self, credential: Credential) -> str:
+        return listing(credential.scopes, unknown=_("the host does not tell"))
+
+    @admin.display(description=gettext_lazy("missing scopes"))
+    def missing(self, credential: Credential) -> str:
+        return listing(credential.missing_scopes, nothing=_("none"))
+
+    def offered(self, found: Credential) -> Iterable[str]:
+        return self.page_actions if found.is_connected else ()
+
+    def has_check_permission(self, request: HttpRequest) -> bool:
+        return self.permitted(request, "change")
+
+    def has_disconnect_permission(self, request: HttpRequest) -> bool:
+        return self.permitted(request, "delete")
+
+    @admin.action(description=gettext_lazy("Check the selected credentials now"), permissions=["check"])
+    def check_now(self, request: HttpRequest, chosen: QuerySet[Credential]) -> HttpResponse | None:
+        """Ask the host about each, one by one, and say what it answered."""
+        for credential in self._few(request, chosen):
+            if not credential.is_connected or not credential.host.is_enabled:
+                text, level = _("not checked: it is disconnected, or its host is closed."), messages.WARNING
+            else:
+                text, level = _check(request, credential)
+            self.message_user(request, f"{_named(credential)}: {text}", level)
+        return self.back(request, chosen)
+
+    @admin.action(description=gettext_lazy("Disconnect the selected credentials"), permissions=["disconnect"])
+    def disconnect(self, request: HttpRequest, chosen: QuerySet[Credential]) -> HttpResponse | None:
+        """After a confirmation: destroy the secrets here and ask the hosts to revoke them."""
+        few = self._few(request, chosen)
+        if not few:
+            return None
+        if not self.confirmed(request):
+            return self.ask(request, chosen, _DISCONNECT)
+        for credential in few:
+            result = disconnect.disconnect(actor=actor_of(request), credential=credential)
+            clean = result.outcome is not Revocation.MANUAL
+            level = messages.SUCCESS if clean else messages.WARNING
+            self.message_user(request, f"{_named(credential)}: {_receipt(result)}", level)
+        return self.back(request, chosen)
+
+    def _few(self, request: HttpRequest, chosen: QuerySet[Credential]) -> list[Credential]:
+        """The chosen credentials, or none and a word about it where they are too many for one request."""
+        found = list(chosen[: MOST_AT_ONCE + 1])
+        if len(found) > MOST_AT_ONCE:
+            text = _("At most %d credentials can be done at once. Please choose fewer.")
+            self.message_user(request, text % MOST_AT_ONCE, messages.ERROR)
+            return []
         return found
 
-    @admin.display(description=_("account"))
-    def account(self, credential: Credential) -> str:
-        return credential.account_name or str(_("identity not readable"))
 
-    @admin.display(description=_("last used"))
-    def last_used(self, credential: Any) -> Any:
-        return credential.last_used_at
+_DISCONNECT = Question(
+    action="disconnect",
+    title=gettext_lazy("Disconnect credentials?"),
+    text=gettext_lazy(
+        "The secrets are destroyed here, nothing is lent from them any more, and each host is asked to "
+        "revoke its token. Their owners have to connect again. This cannot be undone."
+    ),
+    button=gettext_lazy("Disconnect"),
+)
 
-    @admin.action(description=_("Check the selected credentials now"), permissions=["view"])
-    def check_now(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
-        for credential in chosen[:_MOST_CHECKS]:
-            if credential.is_connected:
-                verify.verify(actor=actor_of(request), credential=credential, purpose="check by staff")
-        self.message_user(request, _("At most %d were checked.") % _MOST_CHECKS)
+
+def _named(credential: Credential) -> str:
+    words = {"owner": credential.owner.get_username(), "host": credential.host.name}
+    return _("The credential of %(owner)s at %(host)s") % words
+
+
+def _check(request: HttpRequest, credential: Credential) -> tuple[str, int]:
+    """What the host says of the credential, and how a message about it should look."""
+    try:
+        found = verify.verify(actor=actor_of(request), credential=credential, purpose=PURPOSE)
+    except ForgekeyError as error:
+        return _("not checked: %s") % error, messages.ERROR
+    return f"{found.title}. {found.summary}", messages.SUCCESS if found.ok else messages.WARNING
+
+
+def _receipt(result: RevocationResult) -> str:
+    match result.outcome:
+        case Revocation.REVOKED:
+            return _("disconnected, and revoked at the host.")
+        case Revocation.ALREADY_INVALID:
+            return _("disconnected; the token was not valid any more.")
+        case Revocation.PENDING:
+            return _("disconnected; the host has not answered yet whether it revoked the token.")
+    return _("disconnected. The host could not be asked to revoke the token; its owner does that at %s") % (
+        result.manual_url or _("the host")
+    )

@@ -1,155 +1,242 @@
-"""Service clients: a key is shown once, on the page that answers its making, and nowhere else."""
+"""Service clients: a key is shown once, in the answer to the request that made it, and kept nowhere."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from credentials.admin.read_only import actor_of
+from credentials.admin.display import badge, listing
+from credentials.admin.guarded import Question, actor_of
+from credentials.admin.service_form import ServiceForm, ServiceFormAdmin
 from credentials.crypto.secret import Secret
-from credentials.errors import ForgekeyError
 from credentials.models import Host, Scope, ServiceClient
 from credentials.services import clients
 
+_NEW_KEY = "forgekey.new_key"
 
-class ServiceClientForm(forms.ModelForm[ServiceClient]):
-    """A new client: what it is called, what it may do, where, from where and until when."""
 
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
-    hosts = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, help_text=_("None: every host.")
+class MomentWidget(AdminSplitDateTime):
+    """Django's date and time inputs, which share one label, each with a name of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widgets[0].attrs["aria-label"] = gettext_lazy("Expires, date")
+        self.widgets[1].attrs["aria-label"] = gettext_lazy("Expires, time")
+
+
+def _hosts() -> list[tuple[str, str]]:
+    return list(Host.objects.order_by("name").values_list("slug", "name"))
+
+
+class ServiceClientForm(ServiceForm):
+    """A new client: its name, what it may do, where, from where and until when."""
+
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("Scopes"),
+        choices=[(scope.value, f"{scope.value}: {scope.label}") for scope in Scope],
+        help_text=gettext_lazy("Grant the least that works."),
+        widget=forms.CheckboxSelectMultiple,
     )
-    networks = forms.CharField(
-        required=False, widget=forms.Textarea, help_text=_("CIDR blocks, one a line. None: from anywhere.")
+    hosts = forms.MultipleChoiceField(
+        label=gettext_lazy("Hosts"),
+        choices=_hosts,
+        required=False,
+        help_text=gettext_lazy("None ticked: every host, those of tomorrow included."),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    allowed_networks = forms.CharField(
+        label=gettext_lazy("Allowed networks"),
+        required=False,
+        help_text=gettext_lazy("CIDR blocks such as 10.1.0.0/16, one a line. Empty: from anywhere."),
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+    )
+    expires_at = forms.SplitDateTimeField(
+        label=gettext_lazy("Expires"),
+        required=False,
+        help_text=gettext_lazy("Empty: never."),
+        widget=MomentWidget,
     )
 
     class Meta:
         model = ServiceClient
-        fields = ("name", "scopes", "hosts", "networks", "expires_at")
+        fields = ("name", "scopes", "hosts", "allowed_networks", "expires_at")
 
-    actor: Any = None
-    made: tuple[ServiceClient, Secret] | None = None
+    def clean_allowed_networks(self) -> list[str]:
+        return str(self.cleaned_data["allowed_networks"]).split()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["hosts"]
-        if isinstance(field, forms.MultipleChoiceField):
-            field.choices = [(host.slug, host.name) for host in Host.objects.all()]
-
-    def clean(self) -> dict[str, Any]:
-        """Make the client now, so that what the service refuses is an error of the form."""
-        data = super().clean() or {}
-        if self.errors:
-            return data
-        try:
-            self.made = clients.create(
-                actor=self.actor,
-                name=data["name"],
-                scopes=data["scopes"],
-                hosts=data["hosts"],
-                allowed_networks=data["networks"].split(),
-                expires_at=data["expires_at"],
-            )
-        except ForgekeyError as error:
-            raise forms.ValidationError(str(error)) from error
-        return data
-
-    def _post_clean(self) -> None:
-        """The service has checked and saved; Django's own model validation would look at the old row."""
+    def clean_expires_at(self) -> Any:
+        ends = self.cleaned_data["expires_at"]
+        if ends is not None and ends <= timezone.now():
+            raise forms.ValidationError(_("This moment is not in the future."))
+        return ends
 
 
 @admin.register(ServiceClient)
-class ServiceClientAdmin(admin.ModelAdmin[ServiceClient]):
-    """Make, renew and revoke. A client is never deleted: leases and the trail name it."""
+class ServiceClientAdmin(ServiceFormAdmin):
+    """Make clients, renew their keys, revoke them. A client is never changed otherwise, nor deleted.
+
+    ``change`` permission lets staff renew keys, ``delete`` permission revoke clients.
+    """
 
     form = ServiceClientForm
-    list_display = ("name", "public_id", "scope_list", "expires_at", "revoked_at", "created_at")
+    subject_kind = "client"
+    list_display = ("name", "public_id", "state", "scope_list", "host_list", "expires_at", "created_at")
+    list_filter = ("expires_at", "revoked_at")
     search_fields = ("name", "public_id")
     actions = ("renew_key", "revoke")
+    page_actions = {"renew_key": gettext_lazy("Renew key"), "revoke": gettext_lazy("Revoke")}
+    readonly_fields: ClassVar = ()
+    _shown = (
+        "name",
+        "public_id",
+        "state",
+        "scope_list",
+        "host_list",
+        "network_list",
+        "expires_at",
+        "revoked_at",
+        "created_at",
+    )
 
-    @admin.display(description=_("scopes"))
-    def scope_list(self, client: ServiceClient) -> str:
-        return ", ".join(client.scopes)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceClient]:
+        return super().get_queryset(request).defer("key_hash")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The list's actions need it; the form itself is never for changing."""
-        return obj is None and super().has_change_permission(request, obj)
+        """There is no form for changing: whoever needs other rights gets another client."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.permitted(request, "view") or self.permitted(request, "change")
+
+    def has_renew_permission(self, request: HttpRequest) -> bool:
+        return self.permitted(request, "change")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return self.permitted(request, "delete")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            return ("name", "scopes", "hosts", "networks", "expires_at")
-        return (
-            "name",
-            "public_id",
-            "scopes",
-            "hosts",
-            "allowed_networks",
-            "expires_at",
-            "revoked_at",
-            "created_at",
+        return ServiceClientForm.Meta.fields if obj is None else self._shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else self._shown
+
+    def offered(self, found: ServiceClient) -> Iterable[str]:
+        return self.page_actions if found.revoked_at is None else ()
+
+    def save_model(self, request: HttpRequest, obj: ServiceClient, form: Any, change: bool) -> None:
+        given = form.cleaned_data
+        made, key = clients.create(
+            actor=actor_of(request),
+            name=given["name"],
+            scopes=given["scopes"],
+            hosts=given["hosts"],
+            allowed_networks=given["allowed_networks"],
+            expires_at=given["expires_at"],
         )
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is not None:
-            kwargs["form"] = forms.ModelForm
-            return super().get_form(request, obj, change, **kwargs)
-        form = super().get_form(request, obj, change, **kwargs)
-        setattr(form, "actor", actor_of(request))  # noqa: B010  # the class was made for this request
-        return form
-
-    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
-        """The service has saved it."""
-        return form.made[0]
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """As above; the key waits for the answer to this very request."""
-        request.META["forgekey.new_key"] = form.made[1]
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """A client has no related rows to save."""
+        obj.pk, obj.public_id = made.pk, made.public_id
+        request.META[_NEW_KEY] = key
 
     def response_add(
-        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+        self, request: HttpRequest, obj: ServiceClient, post_url_continue: str | None = None
     ) -> HttpResponse:
-        return self._show(request, obj, request.META.pop("forgekey.new_key"))
+        """The key, once. Not a redirect: a message or a session would keep it."""
+        return self._show(request, obj, request.META.pop(_NEW_KEY))
 
     def _show(self, request: HttpRequest, client: ServiceClient, key: Secret) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Key of %s") % client.name,
+            "title": _("The key of %s") % client.name,
             "client": client,
             "key": key.reveal(),
-            "opts": self.model._meta,
+            "opts": self.opts,
         }
         response = TemplateResponse(request, "admin/credentials/service_key.html", context)
         response["Cache-Control"] = "no-store"
         return response
 
-    @admin.action(
-        description=_("Renew the key of the selected client; the old one ends now"), permissions=["change"]
-    )
+    @admin.action(description=gettext_lazy("Renew the key of the selected client"), permissions=["renew"])
     def renew_key(self, request: HttpRequest, chosen: QuerySet[ServiceClient]) -> HttpResponse | None:
-        client = chosen.first()
-        if client is None or chosen.count() != 1:
-            self.message_user(request, _("Select exactly one client."))
-            return None
-        if client.revoked_at is not None:
-            raise PermissionDenied
-        return self._show(request, client, clients.renew_key(actor=actor_of(request), client=client))
+        """After a confirmation: a new key, shown once; the old one is refused from then on.
 
-    @admin.action(description=_("Revoke the selected clients"), permissions=["change"])
-    def revoke(self, request: HttpRequest, chosen: QuerySet[ServiceClient]) -> None:
-        for client in chosen:
+        The answer to the confirmation names the key it was asked about. Sent twice (a reloaded page), it
+        does not make a third key.
+        """
+        found = list(chosen[:2])
+        if len(found) != 1 or found[0].revoked_at is not None:
+            text = _("Please choose exactly one client, one that is not revoked.")
+            self.message_user(request, text, messages.ERROR)
+            return None
+        (client,) = found
+        if not self.confirmed(request):
+            return self.ask(request, chosen, _renewing(client))
+        if request.POST.get("public_id") != client.public_id:
+            text = _("The key of %s was renewed already. Renew it again if nobody kept the new one.")
+            self.message_user(request, text % client.name, messages.WARNING)
+            return self.back(request, found)
+        key = clients.renew_key(actor=actor_of(request), client=client)
+        return self._show(request, client, key)
+
+    @admin.action(description=gettext_lazy("Revoke the selected clients"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ServiceClient]) -> HttpResponse | None:
+        """After a confirmation: refuse their keys from now on."""
+        if not self.confirmed(request):
+            return self.ask(request, chosen, _REVOKING)
+        found = list(chosen)
+        for client in found:
             clients.revoke(actor=actor_of(request), client=client, now=timezone.now())
-        self.message_user(request, _("Revoked."))
+        count = len(found)
+        text = ngettext("%d client is revoked.", "%d clients are revoked.", count) % count
+        self.message_user(request, text, messages.SUCCESS)
+        return self.back(request, found)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, client: ServiceClient) -> SafeString:
+        if client.revoked_at is not None:
+            return badge(_("revoked"), "bad")
+        return badge(_("active"), "ok") if client.is_active(timezone.now()) else badge(_("expired"), "bad")
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def scope_list(self, client: ServiceClient) -> str:
+        return listing(client.scopes)
+
+    @admin.display(description=gettext_lazy("hosts"))
+    def host_list(self, client: ServiceClient) -> str:
+        return listing(client.hosts, nothing=_("every host"))
+
+    @admin.display(description=gettext_lazy("allowed networks"))
+    def network_list(self, client: ServiceClient) -> str:
+        return listing(client.allowed_networks, nothing=_("from anywhere"))
+
+
+def _renewing(client: ServiceClient) -> Question:
+    return Question(
+        action="renew_key",
+        title=_("Renew the key of %s?") % client.name,
+        text=_(
+            "The present key is refused from this moment: whatever uses it stops until it has the new one. "
+            "The new key is shown once, on the next page."
+        ),
+        button=_("Renew the key"),
+        hidden={"public_id": client.public_id},
+    )
+
+
+_REVOKING = Question(
+    action="revoke",
+    title=gettext_lazy("Revoke service clients?"),
+    text=gettext_lazy(
+        "Their keys are refused from this moment. This cannot be undone; a new client can be made."
+    ),
+    button=gettext_lazy("Revoke"),
+)

@@ -296,10 +296,13 @@ def _log(error: Exception, *, request_id: str) -> None:
     chain: list[str] = []
     places: list[str] = []
     current: BaseException | None = error
-    while current is not None and type(current).__name__ not in chain:
+    while current is not None and len(chain) < _LONGEST_CHAIN:
         chain.append(type(current).__name__)
-        places += [
-            f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(current.__traceback__)[-5:]
-        ]
+        frames = traceback.extract_tb(current.__traceback__)
+        told = [frame for frame in frames[:-1] if "site-packages" not in frame.filename] + frames[-1:]
+        places += [f"{frame.filename}:{frame.lineno}" for frame in told]
         current = current.__cause__ or current.__context__
     logger.error("%s in request %s at %s", " from ".join(chain), request_id, ", ".join(places))
+
+
+_LONGEST_CHAIN = 5

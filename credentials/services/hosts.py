@@ -73,12 +73,14 @@ def add_host(
     client_secret: Secret | None = None,
     oauth_scopes: Sequence[str] = (),
     allow_private_network: bool = False,
+    exactly: bool = False,
 ) -> Host:
     """Register a host, or bring the one with this slug up to date.
 
-    ``api_url`` defaults to where this provider keeps it. An empty ``client_secret`` keeps the stored one.
-    Raises InputInvalid, and Conflict where an address would change under live credentials: their
-    envelopes are bound to it.
+    ``api_url`` defaults to where this provider keeps it. What is empty keeps what is stored; with
+    ``exactly``, an empty client id or list of scopes is meant as such, and without a client id a stored
+    client secret is destroyed. Raises InputInvalid, and Conflict where an address would change under
+    live credentials: their envelopes are bound to it.
     """
     if provider not in registry.names():
         raise InputInvalid(f"Unknown provider. Known are: {', '.join(registry.names())}.", field="provider")
@@ -93,17 +95,20 @@ def add_host(
     _refuse_to_strand_credentials(host, before, created=created)
     host.name = name or host.name or registry.get(provider).title
     host.web_origin = parse(web_url).origin
-    host.client_id = client_id or host.client_id
-    host.oauth_scopes = list(oauth_scopes) or host.oauth_scopes
+    host.client_id = client_id if exactly else client_id or host.client_id
+    host.oauth_scopes = list(oauth_scopes) if exactly else list(oauth_scopes) or host.oauth_scopes
     host.allow_private_network = allow_private_network
     if client_secret:
         host.client_secret_generation += 1
         host.client_secret_envelope = vault.seal_secret(
             client_secret, host.client_secret_binding(host.client_secret_generation)
         )
+    forgotten = exactly and not host.client_id and host.client_secret_envelope is not None
+    if forgotten:
+        host.client_secret_envelope = None
     host.save()
     changed = [field for field in _AUDITED if getattr(host, field) != before[field]]
-    changed += ["client_secret"] if client_secret else []
+    changed += ["client_secret"] if client_secret or forgotten else []
     audit.record(
         "host.added" if created else "host.changed",
         actor=actor,

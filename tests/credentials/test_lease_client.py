@@ -233,7 +233,7 @@ def test_a_lease_is_asked_for_by_user_address_and_purpose(api: LeaseApi, client:
     answer = client.lend(REPOSITORY)
 
     (call,) = api.calls
-    assert call.path == "/api/v1/leases/"
+    assert (call.path, call.headers["accept-encoding"]) == ("/api/v1/leases/", "identity")
     assert call.headers["authorization"] == f"Bearer {KEY}"
     assert call.body == {"user": "alice", "repository_url": REPOSITORY, "purpose": "git"}
     assert (answer.lease_id, answer.username, answer.password) == (LEASE_ID, "x-access-token", TOKEN)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -30,6 +32,23 @@ def call() -> Call:
         )
 
     return send
+
+
+@pytest.fixture
+def written_log() -> Iterator[StringIO]:
+    """What a deployment's log would hold: every logger, written by the configured formatter."""
+    (console,) = [
+        handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler
+    ]
+    copy = logging.StreamHandler(StringIO())
+    copy.setFormatter(console.formatter)
+    loggers = [logging.getLogger(name) for name in (None, *logging.getLogger().manager.loggerDict)]
+    ends = [logger for logger in loggers if logger.parent is None or not logger.propagate]
+    for logger in ends:
+        logger.addHandler(copy)
+    yield copy.stream
+    for logger in ends:
+        logger.removeHandler(copy)
 
 
 def _json(body: object) -> bytes:

@@ -30,13 +30,13 @@ def test_a_request_is_read_with_the_declared_defaults() -> None:
     assert read_request({**WANTED, "credential": SOME_ID}).credential == UUID(SOME_ID)
 
 
-_NO_TEXT: tuple[Any, ...] = (7, None, [], {})
+NO_TEXTS: tuple[Any, ...] = (7, None, [], {})
 
 
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
-        *((name, wrong) for name in ("user", "purpose", "reference", "host") for wrong in _NO_TEXT),
+        *((name, wrong) for name in ("user", "purpose", "reference", "host") for wrong in NO_TEXTS),
         *((name, wrong) for name in ("user", "purpose") for wrong in ("", "   ")),
         ("user", "x" * 255),
         ("purpose", "x" * 201),

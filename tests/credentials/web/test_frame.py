@@ -170,9 +170,7 @@ def test_a_page_that_is_not_there_says_so_calmly(alice: User) -> None:
     assert "belongs to somebody else" in response.content.decode()
 
 
-def test_a_missing_key_is_said_plainly_and_opens_nothing(
-    alice: User, held: Credential, settings: Any
-) -> None:
+def test_a_secret_that_cannot_be_opened_is_said_plainly(alice: User, held: Credential, settings: Any) -> None:
     client = visit(alice)
     held.__class__.objects.update(access_envelope=b"\0" * 200)
     response = client.post(reverse("credential_test", kwargs={"credential_id": held.pk}))

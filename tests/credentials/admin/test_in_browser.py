@@ -1,0 +1,120 @@
+"""The admin in a real browser: what axe finds, what the console says, and the two forms at work."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.utils import timezone
+from playwright.sync_api import Browser, expect
+
+from credentials.models import AuditEvent, Credential, Host, Lease, OrganizationAccess, ServiceClient, Status
+from tests import builders
+from tests.browser.chromium import DESK, Scheme, browsing, sign_in
+from tests.credentials.admin.desk import Stock, page, stock
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def plain_http(settings: Any) -> None:
+    """The test server speaks plain HTTP."""
+    cache.clear()
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+
+
+@pytest.fixture
+def looked_at(alice: User) -> Stock:
+    """Rows in every state that looks different."""
+    made = stock(alice, count=len(Status))
+    for credential, status in zip(made.credentials, Status, strict=True):
+        if status != Status.DISCONNECTED:
+            Credential.objects.filter(pk=credential.pk).update(status=status)
+    OrganizationAccess.objects.create(
+        credential=made.credentials[0],
+        key="assxxx",
+        name="assxxx",
+        state="not_approved",
+        evidence="GET /user/memberships/orgs: 403",
+        mend_url="https://github.com/orgs/assxxx/policies/applications/1",
+        checked_at=timezone.now() - timedelta(hours=1),
+    )
+    return made
+
+
+def pages_to_see(made: Stock) -> list[str]:
+    """One page of each kind."""
+    event = AuditEvent.objects.filter(action="lease.created").latest("seq")
+    lease = Lease.objects.latest("created_at")
+    lists = [
+        page(model, "changelist") for model in (Host, Credential, ServiceClient, Lease, AuditEvent, User)
+    ]
+    return [
+        "/admin/",
+        *lists,
+        page(Host, "add"),
+        page(Host, "change", made.host.pk),
+        page(Credential, "change", made.credentials[0].pk),
+        page(ServiceClient, "add"),
+        page(ServiceClient, "change", made.client.pk),
+        page(Lease, "change", lease.pk),
+        page(AuditEvent, "change", event.pk),
+        page(User, "change", made.credentials[0].owner_id),
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_breaks_the_policy_or_shuts_anyone_out(
+    chromium: Browser, live_server: Any, admin: User, looked_at: Stock, scheme: Scheme
+) -> None:
+    with browsing(chromium, live_server.url, width=DESK, scheme=scheme) as watched:
+        sign_in(watched.page, "admin")
+        for address in pages_to_see(looked_at):
+            watched.page.goto(address)
+            assert watched.violations() == [], address
+            assert watched.complaints == [], address
+        assert watched.strangers == []
+
+
+def test_a_client_is_made_and_its_key_is_there_to_copy_once(
+    chromium: Browser, live_server: Any, admin: User, looked_at: Stock
+) -> None:
+    with browsing(chromium, live_server.url) as watched:
+        sign_in(watched.page, "admin")
+        watched.page.goto(page(ServiceClient, "add"))
+        watched.page.get_by_label("Name:").fill("importer")
+        watched.page.get_by_label("credentials:lend").check()
+        watched.page.get_by_role("button", name="Save", exact=True).click()
+
+        field = watched.page.get_by_label("Service key")
+        expect(field).to_have_value(re.compile(r"fk_[a-z2-7]{16}_[\w-]{51}"))
+        assert field.get_attribute("readonly") is not None
+        assert watched.violations() == []
+        secret = field.input_value().rsplit("_", 1)[1]
+
+        watched.page.get_by_role("link", name="I have kept it").click()
+        assert secret not in watched.page.content()
+        assert watched.complaints == []
+    assert ServiceClient.objects.get(name="importer").scopes == ["credentials:lend"]
+
+
+def test_a_credential_is_disconnected_from_its_page_after_a_question(
+    chromium: Browser, live_server: Any, admin: User, alice: User
+) -> None:
+    chosen = builders.credential(alice, builders.host(), account_name="octo-alice")
+    with browsing(chromium, live_server.url) as watched:
+        sign_in(watched.page, "admin")
+        watched.page.goto(page(Credential, "change", chosen.pk))
+        watched.page.get_by_role("button", name="Disconnect").click()
+        expect(watched.page.get_by_role("heading", name="Disconnect credentials?")).to_be_visible()
+        assert watched.violations() == []
+        watched.page.get_by_role("button", name="Disconnect").click()
+
+        expect(watched.page.get_by_text("The credential of alice at Github: disconnected.")).to_be_visible()
+        expect(watched.page.get_by_role("button", name="Disconnect")).to_have_count(0)
+        assert watched.complaints == []
+    assert Credential.objects.get().status == Status.DISCONNECTED

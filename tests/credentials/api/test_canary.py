@@ -1,0 +1,132 @@
+"""A token pasted where it does not belong: no answer repeats it, and no log keeps it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.contrib.auth.models import User
+from django.test import Client
+
+from credentials.models import AuditEvent, Credential, IdempotencyRecord, Lease
+from tests import builders
+from tests.credentials.api.conftest import Call
+
+pytestmark = pytest.mark.django_db
+
+CANARY = "ghp_" + "C4n4ry" * 6
+SHAPES: tuple[Any, ...] = (CANARY, CANARY * 400, [CANARY], {CANARY: CANARY}, {"a": [CANARY]}, [[CANARY]])
+SCHEMA = yaml.safe_load((Path(__file__).resolve().parents[3] / "docs" / "openapi.yaml").read_text("utf-8"))
+
+# A request of each kind that would do, so that only the spoiled field is wrong.
+GOOD: dict[str, dict[str, Any]] = {
+    "credentials_create": {"user": "alice", "host": "github", "token": "ghp_x"},
+    "credentials_rename": {"label": "work"},
+    "credentials_replace": {"token": "ghp_x"},
+    "leases_create": {"user": "alice", "host": "github", "purpose": "import 42"},
+    "leases_report": {"outcome": "accepted"},
+}
+
+
+def fields() -> Iterator[tuple[str, str, str, str]]:
+    """Operation, method, path and field, for every field of every body the description tells of."""
+    for path, operations in SCHEMA["paths"].items():
+        for method, operation in operations.items():
+            if "requestBody" in operation:
+                reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                properties = SCHEMA["components"]["schemas"][reference.rsplit("/", 1)[1]]["properties"]
+                for field in (*properties, CANARY):
+                    yield operation["operationId"], method.upper(), path, field
+
+
+def written(written_log: StringIO) -> str:
+    """Everything the process has logged, the access line among it."""
+    text = written_log.getvalue()
+    assert '"event": "request"' in text
+    return text
+
+
+def kept() -> str:
+    """Everything people read of what the request left in the database."""
+    rows: list[Any] = [
+        *AuditEvent.objects.values(),
+        *Lease.objects.values(),
+        *IdempotencyRecord.objects.values(),
+        *Credential.objects.values("label", "email", "username", "account_name", "status_detail"),
+    ]
+    return "\n".join(map(str, rows))
+
+
+@pytest.mark.parametrize(
+    ("operation", "method", "path", "field"), [*fields()], ids=lambda value: str(value)[:30]
+)
+def test_no_field_of_any_body_is_repeated_logged_or_kept(
+    alice: User,
+    call: Call,
+    written_log: StringIO,
+    operation: str,
+    method: str,
+    path: str,
+    field: str,
+) -> None:
+    credential = builders.credential(alice, builders.host())
+    _, key = builders.client()
+    lease = call(key, "POST", "/leases/", GOOD["leases_create"]).json()["id"]
+    address = path.removeprefix("/api/v1").format(credential_id=credential.pk, lease_id=lease)
+
+    for shape in SHAPES:
+        response = call(key, method, address, {**GOOD[operation], field: shape})
+        assert response.status_code < 500, (shape, response.content)
+        assert "C4n4ry" not in response.content.decode()
+        assert "C4n4ry" not in str(response.headers)
+
+    assert "C4n4ry" not in written(written_log)
+    assert "C4n4ry" not in kept()
+
+
+def test_no_address_query_or_header_is_repeated_or_logged(
+    alice: User, call: Call, written_log: StringIO
+) -> None:
+    builders.credential(alice, builders.host())
+    _, key = builders.client()
+
+    for response in (
+        *(
+            call(key, "GET", f"/credentials/?{name}={CANARY}")
+            for name in ("user", "host", "provider", "status", "cursor", CANARY)
+        ),
+        call(key, "GET", f"/credentials/{CANARY}/"),
+        call(key, "GET", f"/{CANARY}/"),
+        call(None, "GET", "/hosts/", Authorization=f"Bearer {CANARY}"),
+        call(None, "GET", "/hosts/", Authorization=f"Basic {CANARY}"),
+        call(None, "POST", "/leases/", GOOD["leases_create"], Authorization=f"Bearer {CANARY}"),
+        call(key, "POST", "/leases/", GOOD["leases_create"], **{"Idempotency-Key": f"{CANARY} {CANARY}"}),
+        call(key, "POST", "/leases/", GOOD["leases_create"], **{"Content-Type": CANARY}),
+        call(key, "POST", "/leases/", CANARY.encode()),
+        call(key, "POST", "/credentials/", json.dumps(CANARY).encode()),
+        Client().generic(CANARY, "/api/v1/hosts/"),
+    ):
+        assert response.status_code < 500
+        assert "C4n4ry" not in response.content.decode()
+        assert "C4n4ry" not in str(response.headers)
+
+    assert "C4n4ry" not in written(written_log)
+    assert "C4n4ry" not in kept()
+
+
+def test_the_sweep_finds_a_planted_canary(alice: User, call: Call, written_log: StringIO) -> None:
+    builders.credential(alice, builders.host(), label=CANARY)
+    _, key = builders.client()
+
+    response = call(key, "GET", "/credentials/")
+    logging.getLogger("django.request").warning("C4n4ry")
+
+    assert "C4n4ry" in response.content.decode()
+    assert "C4n4ry" in kept()
+    assert "C4n4ry" in written(written_log)
