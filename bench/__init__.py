@@ -1,0 +1,1 @@
+"""Speed, always as a ratio measured in one run; never a test, since machines differ."""
