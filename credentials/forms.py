@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from credentials.crypto.secret import Secret
 from credentials.models import Credential
-from credentials.providers.base import TokenGuide
+from credentials.providers.facts import TokenGuide
 from credentials.services.connect import ManualEntry
 
 _LABEL_LENGTH = Credential._meta.get_field("label").max_length

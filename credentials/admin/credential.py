@@ -19,7 +19,7 @@ from credentials.admin.guarded import Question, actor_of
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import ForgekeyError
 from credentials.models import Credential, Lease, OrganizationAccess
-from credentials.providers.base import Revocation, RevocationResult
+from credentials.providers.facts import Revocation, RevocationResult
 from credentials.services import disconnect, verify
 
 # Each asks the host while the page waits.

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from credentials.models import Outcome, Status
 from credentials.models.organization import AccessState
-from credentials.providers.base import Revocation
+from credentials.providers.facts import Revocation
 from credentials.providers.tokens import Kind
 from credentials.services.choice import Reason
 from credentials.verdicts import Severity, VerdictCode, WhoCanFix

@@ -1,4 +1,4 @@
-"""What every provider owes: an abstract base, and the frozen facts it answers with.
+"""What every provider owes: an abstract base that answers with the facts of facts.py.
 
 A provider translates between one kind of Git hosting software and these facts. It holds no state of its
 own, never touches the database, and reaches the network only through the door it is given.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -24,154 +22,26 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
+from credentials.providers.facts import (
+    GitLogin,
+    HostFacts,
+    Login,
+    OAuthEndpoints,
+    OrganizationFact,
+    OrganizationLinks,
+    RepositoryFact,
+    RepositoryPage,
+    RepositoryPlace,
+    RevocationResult,
+    TokenGuide,
+    Verification,
+)
 from credentials.providers.grants import OAuthGrant, read_grant
 from credentials.providers.http import Auth, Door
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
 
 _BODILESS = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HostFacts:
-    """The part of a Host row that providers read. URLs carry no trailing slash."""
-
-    slug: str
-    name: str
-    web_url: str
-    api_url: str
-    client_id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Login:
-    """What a person gave to prove an account: the token, and what some providers want beside it."""
-
-    token: Secret
-    kind: Kind
-    email: str = ""
-    username: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
-    """Who the provider says a token belongs to: the immutable id, and the name as of now.
-
-    ``account_name`` is empty where the token's scopes show the id only (GitLab's ``read_repository``).
-    """
-
-    account_id: str
-    account_name: str = ""
-
-    @property
-    def label(self) -> str:
-        """The name, or the id where there is none."""
-        return self.account_name or f"#{self.account_id}"
-
-
-class OrganizationState(StrEnum):
-    """What one organization answers through one credential (contract, section 4)."""
-
-    ACCESSIBLE = "accessible"
-    NOT_APPROVED = "not_approved"
-    REQUESTED = "requested"
-    DENIED = "denied"
-    SSO_REQUIRED = "sso_required"
-    POLICY_BLOCKED = "policy_blocked"
-    TOKEN_PENDING = "token_pending"  # noqa: S105  # a state, not a password
-    IP_BLOCKED = "ip_blocked"
-    NO_MEMBERSHIP = "no_membership"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OrganizationFact:
-    """One organization's answer: ``key`` as in repository addresses, ``evidence`` which call said so."""
-
-    key: str
-    name: str
-    state: OrganizationState
-    evidence: str
-    url: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verification:
-    """What one look at the provider proved about a token.
-
-    The token is authentic. ``identity`` is None where its scopes do not let anyone ask; ``scopes`` is
-    None where the provider does not tell; ``missing_scopes`` names what reading a repository would need
-    and the token is known to lack. ``evidence`` lists the calls and their statuses.
-    """
-
-    kind: Kind
-    identity: Identity | None
-    scopes: tuple[str, ...] | None
-    missing_scopes: tuple[str, ...] = ()
-    expires_at: datetime | None = None
-    oauth_client_id: str = ""
-    evidence: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GitLogin:
-    """User name and password for Git over HTTPS (Basic authentication)."""
-
-    username: str
-    password: Secret
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OAuthEndpoints:
-    """Where and how the authorization code flow runs (RFC 6749 section 4.1, RFC 7636)."""
-
-    authorize_url: str
-    token_url: str
-    scopes: tuple[str, ...]
-    scope_delimiter: str = " "
-    client_in_basic_auth: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScopeNeed:
-    """One scope a person is asked for, and why. ``required`` is False where it only adds comfort."""
-
-    scope: str
-    reason: Text
-    required: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenGuide:
-    """How to make a token by hand at this host, in the wording of the provider's present screens.
-
-    ``fields`` are the form's fields in order, out of ``token``, ``email``, ``username``.
-    """
-
-    create_url: str
-    manage_url: str
-    kind_title: Text
-    steps: tuple[Text, ...]
-    scopes: tuple[ScopeNeed, ...]
-    fields: tuple[str, ...] = ("token",)
-    checked_on: str = "2026-11-23"
-
-
-class Revocation(StrEnum):
-    """What became of a token that the provider was asked to kill (contract, section 3)."""
-
-    REVOKED = "revoked"
-    ALREADY_INVALID = "already_invalid"
-    MANUAL = "manual"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RevocationResult:
-    """The outcome, and the page where a person finishes it when it is ``MANUAL``."""
-
-    outcome: Revocation
-    manual_url: str = ""
 
 
 class Provider(ABC):
@@ -224,6 +94,46 @@ class Provider(ABC):
     @abstractmethod
     def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
         """The organizations this token can see, or None where its scopes do not let anyone ask."""
+
+    def organization(self, login: Login, key: str) -> OrganizationFact | None:
+        """What the one organization ``key`` answers through this token; None where there is no such
+        organization (a personal account, for instance). Raises TokenRejected and AddressForbidden only:
+        whatever else goes wrong is a fact whose state is unknown.
+        """
+        raise NotImplementedError
+
+    def organization_links(self, key: str, *, kind: Kind, client_id: str) -> OrganizationLinks:
+        """The pages that mend what ``key`` answers to this kind of token; ``client_id`` is the OAuth app
+        that the token belongs to, empty for none."""
+        return OrganizationLinks()
+
+    @classmethod
+    def place(cls, segments: tuple[str, ...]) -> RepositoryPlace | None:
+        """The repository that an address names, as people copy it from Git or from the browser.
+
+        ``segments`` are those below the host's own base path. None where they name no repository.
+        """
+        raise NotImplementedError
+
+    def clone_url(self, place: RepositoryPlace) -> str:
+        """Where Git finds the repository at this host, without a redirect and without a user name."""
+        raise NotImplementedError
+
+    def repository(self, place: RepositoryPlace, *, login: Login | None) -> RepositoryFact:
+        """Ask for one repository, as anybody (``login`` None) or with a token.
+
+        Raises as :meth:`verify` does, and ScopeMissing where the token may not ask this question at all,
+        although Git itself might let it in.
+        """
+        raise NotImplementedError
+
+    def repositories(self, login: Login, *, query: str = "", cursor: str = "") -> RepositoryPage | None:
+        """One page of what the token can list, narrowed by ``query``, beginning at ``cursor``.
+
+        None where its scopes do not let anyone list. Raises as :meth:`verify` does; a cursor that this
+        method did not give is read as the beginning.
+        """
+        raise NotImplementedError
 
     @classmethod
     @abstractmethod

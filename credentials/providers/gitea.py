@@ -17,22 +17,19 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import (
+from credentials.providers.base import Provider, by_status, common_problem, unexplained
+from credentials.providers.facts import (
     GitLogin,
     Identity,
     Login,
     OAuthEndpoints,
     OrganizationFact,
     OrganizationState,
-    Provider,
     Revocation,
     RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
-    by_status,
-    common_problem,
-    unexplained,
 )
 from credentials.providers.http import Auth, Bearer
 from credentials.providers.reading import identifier, member, objects, scopes, text

@@ -20,22 +20,19 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import (
+from credentials.providers.base import Provider, by_status, common_problem, unexplained
+from credentials.providers.facts import (
     GitLogin,
     Identity,
     Login,
     OAuthEndpoints,
     OrganizationFact,
     OrganizationState,
-    Provider,
     Revocation,
     RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
-    by_status,
-    common_problem,
-    unexplained,
 )
 from credentials.providers.github_wordings import quota_problem, read_expiry, refusal, sso_url
 from credentials.providers.http import Auth, Basic, Bearer, path_segment

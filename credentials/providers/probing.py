@@ -13,7 +13,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import OrganizationFact, OrganizationState
+from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.verdicts import VerdictCode
 
 MAXIMUM_PROBES: Final = 30

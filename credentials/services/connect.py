@@ -14,7 +14,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
 from credentials.models import Credential, Host, Status
 from credentials.providers import registry, tokens
-from credentials.providers.base import Login
+from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
 from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor

@@ -11,7 +11,7 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.errors import CryptoError, ForgekeyError
 from credentials.models import Credential, Status
-from credentials.providers.base import Revocation, RevocationResult
+from credentials.providers.facts import Revocation, RevocationResult
 from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor
 from credentials.services.verify import login_of, subject_of

@@ -14,7 +14,8 @@ from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, InputInvalid, NotFound
 from credentials.models import Credential, Host, Status
 from credentials.providers import registry
-from credentials.providers.base import HostFacts, Provider
+from credentials.providers.base import Provider
+from credentials.providers.facts import HostFacts
 from credentials.providers.http import Door
 from credentials.providers.repository_url import parse
 from credentials.services import audit, vault

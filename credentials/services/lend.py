@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from django.db import DatabaseError
@@ -22,7 +23,7 @@ from credentials.errors import AuditUnavailable, Conflict, InputInvalid, KeyUnav
 from credentials.models import Lease, Scope, ServiceClient
 from credentials.models.credential import secret_binding
 from credentials.providers import registry
-from credentials.providers.base import Login
+from credentials.providers.facts import Login
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
 from credentials.services import audit, choice, clients, lend_statements, vault
@@ -172,10 +173,16 @@ def _at_longest_prefix(candidates: Sequence[Candidate], target: RepositoryAddres
     """Only the hosts whose own path begins the repository's, the longest such path winning."""
     if target is None:
         return list(candidates)
-    bases = {item.web_url: parse(item.web_url).segments for item in candidates}
+    bases = {item.web_url: _path_of(item.web_url) for item in candidates}
     fitting = {url: len(base) for url, base in bases.items() if target.segments[: len(base)] == base}
     longest = max(fitting.values(), default=0)
     return [item for item in candidates if fitting.get(item.web_url) == longest]
+
+
+@lru_cache(maxsize=256)
+def _path_of(web_url: str) -> tuple[str, ...]:
+    """The path of a host's own address; there are few hosts, and each is asked for again and again."""
+    return parse(web_url).segments
 
 
 def _chosen(found: _Found, request: LeaseRequest, *, actor: Actor, now: datetime) -> Candidate:

@@ -15,7 +15,7 @@ from credentials.conf import conf
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted
 from credentials.models import Credential, Host, PendingConnection, Status
-from credentials.providers.base import Login
+from credentials.providers.facts import Login
 from credentials.providers.grants import OAuthGrant
 from credentials.providers.tokens import Kind
 from credentials.services import audit, hosts, vault

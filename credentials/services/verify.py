@@ -21,7 +21,8 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.models import Credential, Host, OrganizationAccess, Status
-from credentials.providers.base import Login, OrganizationFact, Provider, Verification
+from credentials.providers.base import Provider
+from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
 from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor, Subject

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
 from credentials.forms import TokenForm
 from credentials.models import Credential, Host, Status
-from credentials.providers.base import TokenGuide
+from credentials.providers.facts import TokenGuide
 from credentials.services import connect, hosts
 from credentials.services.circumstances import actor_of_user
 from credentials.services.connect import Connected, ManualEntry

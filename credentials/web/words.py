@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from credentials.models import Status
 from credentials.models.organization import AccessState
-from credentials.providers.base import Provider, Revocation
+from credentials.providers.base import Provider
+from credentials.providers.facts import Revocation
 from credentials.verdicts import Severity, Text, WhoCanFix
 
 

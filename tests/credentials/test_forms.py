@@ -5,7 +5,7 @@ from datetime import date
 from django.http import QueryDict
 
 from credentials.forms import LabelForm, TokenForm
-from credentials.providers.base import TokenGuide
+from credentials.providers.facts import TokenGuide
 
 GUIDE = TokenGuide(
     create_url="https://example.org", manage_url="https://example.org", kind_title="t", steps=(), scopes=()

@@ -8,7 +8,8 @@ from typing import Any
 
 from credentials.crypto.secret import Secret
 from credentials.providers import registry
-from credentials.providers.base import HostFacts, Login, Provider
+from credentials.providers.base import Provider
+from credentials.providers.facts import HostFacts, Login
 from credentials.providers.http import Door
 from credentials.providers.tokens import Kind, recognize
 from tests.credentials.providers.loopback import Server

@@ -16,8 +16,8 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import HostFacts, OrganizationState, Revocation
 from credentials.providers.bitbucket import Bitbucket
+from credentials.providers.facts import HostFacts, OrganizationState, Revocation
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 from tests.credentials.providers.asking import NOW, TOKEN, door, login, login_in, provider_at, provider_in

@@ -20,7 +20,8 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers import registry
-from credentials.providers.base import HostFacts, Login, Provider, Revocation, Verification
+from credentials.providers.base import Provider
+from credentials.providers.facts import HostFacts, Login, Revocation, Verification
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 from tests.credentials.providers.asking import TOKEN, door, login, login_in, provider_at, provider_in

@@ -13,7 +13,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import HostFacts, OrganizationState, Revocation
+from credentials.providers.facts import HostFacts, OrganizationState, Revocation
 from credentials.providers.gitea import Gitea
 from credentials.providers.tokens import Kind
 from tests.credentials.providers.asking import NOW, door, login, login_in, provider_at, provider_in

@@ -18,7 +18,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import HostFacts, OrganizationState, Revocation
+from credentials.providers.facts import HostFacts, OrganizationState, Revocation
 from credentials.providers.github import GitHub
 from credentials.providers.github_wordings import read_expiry
 from credentials.providers.tokens import Kind

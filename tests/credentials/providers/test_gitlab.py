@@ -16,7 +16,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import HostFacts, Identity, OrganizationState, Revocation
+from credentials.providers.facts import HostFacts, Identity, OrganizationState, Revocation
 from credentials.providers.gitlab import GitLab
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode

@@ -14,7 +14,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import OrganizationFact, OrganizationState
+from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.probing import MAXIMUM_PROBES, organization_state, probe_each
 from credentials.verdicts import VerdictCode
 
