@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import base64
-import os
-import re
+import json
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
-import requests
+from django.core import signing
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 90
+from tests.demo import Browser, Demo, OAuthConnection, running_demo, surroundings
+from tests.sweep import SQLITE, everything, files, sweep
+
 # Host, kind and scopes of the tokens the help page tells people to make.
 TOKENS = (
     ("github", "personal_token", "repo"),
@@ -28,98 +27,19 @@ TOKENS = (
     ("bitbucket", "api_token", "read:repository:bitbucket"),
     ("gitea", "personal_token", "read:repository"),
 )
+# One whose grant has no refresh token, and one whose grant has.
+OAUTH = ("github", "gitlab")
+REFUSED = "ghp_refused-but-sent-all-the-same"
+PLANTED = "glpat-" + "pl4nted/+" * 5
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Demo:
-    """A running demo: its addresses, its folder, and everything it printed."""
-
-    base: str
-    sandbox_port: int
-    data_dir: Path
-    log: Path
-    process: subprocess.Popen[bytes]
-
-    @property
-    def key(self) -> str:
-        return (self.data_dir / "demo-service.key").read_text("ascii")
-
-    def api(self, method: str, path: str, **body: object) -> requests.Response:
-        return requests.request(
-            method,
-            f"{self.base}/api/v1{path}",
-            json=body or None,
-            headers={"Authorization": f"Bearer {self.key}"},
-            timeout=30,
-        )
-
-    def manage(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env=environment(self.data_dir),
-            capture_output=True,
-            check=True,
-            text=True,
-            timeout=60,
-        )
-        return done.stdout
-
-
-def environment(data_dir: Path) -> dict[str, str]:
-    """A plain environment: nothing of the test run's own settings."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
-    return {**kept, "DATA_DIR": str(data_dir), "SECURE": "false", "PYTHONPATH": str(ROOT)}
-
-
-def free_ports(count: int) -> int:
-    """The first of ``count`` neighboring free ports below 32768."""
-    for first in range(21_000 + os.getpid() % 500 * 10, 32_000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """``manage.py demo`` in an empty folder, as ``make run`` starts it."""
-    folder = tmp_path_factory.mktemp("demo")
-    port = free_ports(5)
-    log = folder / "output.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "manage.py", "demo", "--port", str(port)),
-                *("--sandbox-port", str(port + 1), "--data-dir", str(folder / "data")),
-            ],
-            cwd=ROOT,
-            env=environment(folder / "data"),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    running = Demo(
-        base=f"http://127.0.0.1:{port}",
-        sandbox_port=port + 1,
-        data_dir=folder / "data",
-        log=log,
-        process=process,
-    )
-    deadline = time.monotonic() + START_SECONDS
-    while "Ctrl-C ends everything" not in log.read_text("utf-8"):
-        assert process.poll() is None, log.read_text("utf-8")
-        assert time.monotonic() < deadline, log.read_text("utf-8")
-        time.sleep(0.2)
-    yield running
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+    with running_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
 
 
 def clone(demo: Demo, host: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -127,24 +47,16 @@ def clone(demo: Demo, host: str, folder: Path) -> subprocess.CompletedProcess[st
     (folder / "key").write_text(demo.key)
     (folder / "key").chmod(0o600)
     helper = f"!{sys.executable} -m credentials.git_credential_forgekey"
-    ports = {"github": 0, "gitlab": 1, "bitbucket": 2, "gitea": 3}
-    address = f"http://127.0.0.1:{demo.sandbox_port + ports[host]}/acme/cases.git"
+    address = f"{demo.emulated[host]['web_url']}/acme/cases.git"
     return subprocess.run(
         [
-            "git",
-            "-c",
-            "credential.helper=",
-            "-c",
-            f"credential.helper={helper}",
-            "clone",
-            "-q",
-            address,
-            host,
+            *("git", "-c", "credential.helper=", "-c", f"credential.helper={helper}"),
+            *("clone", "-q", address, host),
         ],
         check=False,
         cwd=folder,
         env={
-            **environment(demo.data_dir),
+            **surroundings(demo.data_dir, demo.database),
             "FORGEKEY_URL": demo.base,
             "FORGEKEY_KEY_FILE": str(folder / "key"),
             "FORGEKEY_USER": "alice",
@@ -175,6 +87,13 @@ def tokens(demo: Demo) -> dict[str, str]:
     return made
 
 
+@pytest.fixture(scope="module")
+def connected(demo: Demo) -> dict[str, OAuthConnection]:
+    """What alice connected by OAuth, by host; she stays signed in."""
+    browser = Browser(demo.base, "alice")
+    return {host: demo.connect_by_oauth(browser, host) for host in OAUTH}
+
+
 @pytest.mark.parametrize("host", [host for host, _, _ in TOKENS])
 def test_git_clones_a_private_repository_with_a_borrowed_credential(
     demo: Demo, tokens: dict[str, str], tmp_path: Path, host: str
@@ -187,122 +106,114 @@ def test_git_clones_a_private_repository_with_a_borrowed_credential(
     assert tokens[host] not in done.stdout + done.stderr
 
 
-def test_without_a_connection_git_is_refused_in_plain_words(demo: Demo, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(demo.key)
+@pytest.mark.parametrize("host", OAUTH)
+def test_what_was_connected_by_oauth_on_the_pages_is_lent(
+    demo: Demo, connected: dict[str, OAuthConnection], host: str
+) -> None:
+    made = connected[host]
+
+    lent = demo.api("POST", "/leases/", user="alice", credential=made.credential, purpose="import").json()
+
+    assert lent["password"] == made.tokens[0]
+    assert len(made.tokens) == (1 if host == "github" else 2)
+
+
+def test_without_a_connection_git_is_refused_in_plain_words(demo: Demo) -> None:
     answer = demo.api("POST", "/leases/", user="charlie", host="github", purpose="import")
 
     assert answer.status_code == 422
     assert answer.json()["verdict"]["code"] == "no_credential"
 
 
-def forms_of(token: str) -> set[bytes]:
-    """A secret as it might lie somewhere: raw, hex, in an address, and in base64 at each alignment."""
-    raw = token.encode()
-    found = {raw, raw.hex().encode(), quote(token, safe="").encode()}
-    for shift in range(3):
-        encoded = base64.b64encode(b"x" * shift + raw)
-        found.add(encoded[4:-4])
-    return found
+def secrets_of(demo: Demo, tokens: dict[str, str], connected: dict[str, OAuthConnection]) -> dict[str, str]:
+    """Everything that must lie nowhere, by what it is."""
+    named = {f"token of {host}": token for host, token in tokens.items()}
+    for host, made in connected.items():
+        named |= {f"OAuth token {number} of {host}": token for number, token in enumerate(made.tokens)}
+        named[f"code of {host}"] = made.code
+    for host, emulated in demo.emulated.items():
+        named[f"client secret of {host}"] = emulated["client_secret"]
+    ring = (demo.data_dir / "key-ring").read_text("ascii").split(":", 1)[1].strip()
+    return {**named, "service key": demo.key, "refused token": REFUSED, "encryption key": ring}
 
 
-def sweep(where: dict[str, bytes], tokens: dict[str, str]) -> list[str]:
-    """The places in which any form of any token was found."""
-    return [
-        f"{host} in {name}"
-        for name, content in where.items()
-        for host, token in tokens.items()
-        for form in forms_of(token)
-        if form in content
-    ]
-
-
-def admin_pages(demo: Demo) -> dict[str, bytes]:
-    """Every page a superuser reaches by following links from the admin's index."""
-    session = requests.Session()
-    login = f"{demo.base}/accounts/login/"
-    form = session.get(login, timeout=30).text
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-    assert token is not None
-    session.post(
-        login,
-        data={"csrfmiddlewaretoken": token[1], "login": "admin", "password": "admin-demo"},
-        headers={"Referer": login},
-        timeout=30,
-    )
-    pages: dict[str, bytes] = {}
-    waiting = ["/admin/"]
-    while waiting and len(pages) < 120:
-        path = waiting.pop(0)
-        if path in pages or "logout" in path:
-            continue
-        pages[path] = session.get(f"{demo.base}{path}", timeout=30).content
-        links = re.findall(r'href="(/admin/[^"#]*)"', pages[path].decode("utf-8", "replace"))
-        waiting += [link for link in links if "?" not in link and link not in pages]
-    assert len(pages) > 20
-    return pages
-
-
-def processes() -> dict[str, bytes]:
-    """Command lines and environments of every process on this machine."""
-    found = {}
-    for name in ("cmdline", "environ"):
-        for path in Path("/proc").glob(f"[0-9]*/{name}"):
-            try:
-                found[str(path)] = path.read_bytes()
-            except OSError:
-                continue
-    return found
-
-
-def everything(demo: Demo) -> dict[str, bytes]:
-    """Every place the product writes to, shows, or passes on."""
-    files = {
-        str(path.relative_to(demo.data_dir)): path.read_bytes()
-        for path in demo.data_dir.rglob("*")
-        # The sandbox plays the Git hosts: it is where the tokens were made.
-        if path.is_file() and "sandbox" not in path.relative_to(demo.data_dir).parts
-    }
-    return {
-        **files,
-        **admin_pages(demo),
-        **processes(),
-        "log": demo.log.read_bytes(),
-        "dumpdata": demo.manage("dumpdata").encode(),
-    }
-
-
-def test_after_the_whole_story_no_token_lies_anywhere(
-    demo: Demo, tokens: dict[str, str], tmp_path: Path
+def test_after_the_whole_story_no_secret_lies_anywhere(
+    demo: Demo, tokens: dict[str, str], connected: dict[str, OAuthConnection], tmp_path: Path
 ) -> None:
     for host in tokens:
         assert clone(demo, host, tmp_path).returncode == 0
-    demo.api("POST", "/credentials/", user="alice", host="github", token="ghp_refused-but-sent-all-the-same")
-    secrets = {**tokens, "key": demo.key, "refused": "ghp_refused-but-sent-all-the-same"}
-    places = everything(demo)
-    places.pop("demo-service.key")
+    demo.api("POST", "/credentials/", user="alice", host="github", token=REFUSED)
 
-    assert sweep(places, secrets) == []
+    places = {**everything(demo), **files(tmp_path)}
+    for file in ("demo-service.key", "key-ring", "key"):  # where a person or the operator keeps it
+        places.pop(file)
+
+    assert sweep(places, secrets_of(demo, tokens, connected)) == []
 
 
-def test_the_sweep_finds_a_planted_token(demo: Demo, tokens: dict[str, str]) -> None:
-    with sqlite3.connect(demo.data_dir / "forgekey.sqlite3") as database:
-        database.execute("CREATE TABLE planted (text TEXT)")
-        hidden = base64.b64encode(f"octo:{tokens['gitlab']}".encode()).decode()
-        database.execute("INSERT INTO planted VALUES (?)", (hidden,))
+def write(demo: Demo, *statements: str) -> None:
+    """Statements past the product, as whoever writes to its database by hand."""
+    if demo.database:
+        with psycopg.connect(demo.database) as server:
+            for statement in statements:
+                server.execute(statement.encode())
+        return
+    with closing(sqlite3.connect(demo.data_dir / SQLITE)) as database, database:
+        for statement in statements:
+            database.execute(statement)
+
+
+def test_the_sweep_finds_what_was_planted_in_a_text_a_blob_and_a_session(demo: Demo) -> None:
+    secrets = {name: f"{PLANTED}{name}" for name in ("text", "blob", "session")}
+    login = base64.b64encode(f"octo:{secrets['text']}".encode()).decode()
+    raw = secrets["blob"].encode().hex()
+    kept = signing.dumps({"token": secrets["session"], "rest": "x" * 2000}, key="any", compress=True)
+    write(
+        demo,
+        f"CREATE TABLE planted_text AS SELECT '{login}' AS text",
+        "CREATE TABLE planted_blob AS SELECT "
+        + (f"'\\x{raw}'::bytea AS blob" if demo.database else f"X'{raw}' AS blob"),
+        f"INSERT INTO django_session VALUES ('{'p' * 32}', '{kept}', '2099-01-01 00:00:00')",
+    )
     try:
-        found = sweep(everything(demo), tokens)
+        found = sweep(everything(demo), secrets)
     finally:
-        with sqlite3.connect(demo.data_dir / "forgekey.sqlite3") as database:
-            database.execute("DROP TABLE planted")
+        write(demo, "DROP TABLE planted_text", "DROP TABLE planted_blob")
+        write(demo, f"DELETE FROM django_session WHERE session_key = '{'p' * 32}'")
 
-    assert any(place.startswith("gitlab in forgekey.sqlite3") for place in found)
+    dumps = ("plain pg_dump", "custom pg_dump") if demo.database else ("dump",)
+    assert {f"{name} in {place}" for name in ("text", "blob") for place in dumps} <= set(found)
+    assert [place for place in found if place.startswith("session")] == ["session in sessions"]
+    if not demo.database:
+        assert {place.split()[0] for place in found if SQLITE in place} == {"text", "blob"}
 
 
-def test_the_trail_of_the_story_holds(demo: Demo, tokens: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        PLANTED,
+        PLANTED.encode().hex(),
+        PLANTED.encode().hex().upper(),
+        quote(PLANTED, safe=""),
+        json.dumps({"token": PLANTED}),
+        json.dumps({"token": PLANTED}).replace("/", "\\/"),
+        *(base64.b64encode(f"{'u' * length}:{PLANTED}:".encode()).decode() for length in range(3)),
+        *(base64.urlsafe_b64encode(f"{'u' * length}{PLANTED}".encode()).decode() for length in range(3)),
+    ],
+)
+def test_the_sweep_finds_a_secret_however_it_is_written(written: str) -> None:
+    assert sweep({"log": f"…{written}…".encode()}, {"it": PLANTED}) == ["it in log"]
+
+
+def test_the_trail_of_the_story_holds(
+    demo: Demo, tokens: dict[str, str], connected: dict[str, OAuthConnection]
+) -> None:
     assert "hold" in demo.manage("verify_audit")
 
 
-def test_a_signal_ends_every_process_and_the_data_stays(demo: Demo, tokens: dict[str, str]) -> None:
+def test_a_signal_ends_every_process_and_the_data_stays(
+    demo: Demo, tokens: dict[str, str], connected: dict[str, OAuthConnection]
+) -> None:
     children = subprocess.run(
         ["pgrep", "-P", str(demo.process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -312,5 +223,5 @@ def test_a_signal_ends_every_process_and_the_data_stays(demo: Demo, tokens: dict
 
     assert demo.process.wait(timeout=30) == 0
     assert all(not Path(f"/proc/{pid}").exists() for pid in children)
-    with sqlite3.connect(demo.data_dir / "forgekey.sqlite3") as database:
-        assert database.execute("SELECT count(*) FROM credentials_credential").fetchone()[0] == len(tokens)
+    kept = json.loads(demo.manage("dumpdata", "credentials.credential"))
+    assert len(kept) == len(tokens) + len(connected)
