@@ -27,6 +27,7 @@ FREE = {"__init__", "apps", "migrations", "git_credential_forgekey", "lease_clie
 # Every place that turns a Secret into text, each for one reason.
 MAY_REVEAL = {
     "credentials/crypto/envelope.py",  # seals it
+    "credentials/crypto/key_file.py",  # writes the key file with one entry more
     "credentials/crypto/keyring.py",  # reads key material
     "credentials/crypto/purpose.py",  # digests it
     "credentials/crypto/sources.py",  # reads key material

@@ -78,16 +78,22 @@ class FileSource:
     allow_mode_0440: bool = False
 
     def load(self) -> KeyRing:
-        """The ring. The file is checked on the open descriptor, so it cannot be swapped in between."""
-        where = f"The key file {self.path}"
-        _check_directories(self.path, mounted=self.allow_mode_0444)
-        descriptor = self._opened(where)
+        """The ring. Raises as :meth:`read` does, and KeyRingInvalid where the file holds no ring."""
+        return _ring_in(self.read(), self._where)
+
+    def read(self) -> Secret:
+        """What the file holds, checked on the open descriptor, so that it cannot be swapped in between."""
+        check_directories(self.path, mounted=self.allow_mode_0444)
+        descriptor = self._opened(self._where)
         try:
-            self._check(os.fstat(descriptor), where)
-            content = _read(descriptor)
+            self._check(os.fstat(descriptor), self._where)
+            return _read(descriptor)
         finally:
             os.close(descriptor)
-        return _ring_in(content, where)
+
+    @property
+    def _where(self) -> str:
+        return f"The key file {self.path}"
 
     def _opened(self, where: str) -> int:
         # O_NONBLOCK: opening a named pipe must not wait for its writer.
@@ -202,7 +208,7 @@ def create_key_file(path: Path) -> KeyRing:
     exists at ``path`` (a key is never overwritten) or it cannot be created, KeySourceUnsafe where others
     could replace it, OSError where the disk takes no more.
     """
-    _check_directories(path, mounted=False)
+    check_directories(path, mounted=False)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
@@ -218,7 +224,7 @@ def create_key_file(path: Path) -> KeyRing:
         raise
     finally:
         os.close(descriptor)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return FileSource(path).load()
 
 
@@ -230,7 +236,8 @@ def _write_new_entry(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Bring a directory's entries to the disk: what was created or renamed in it survives a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -312,8 +319,8 @@ def _read_until(pipe: IO[bytes], deadline: float) -> tuple[Secret, bool]:
     return Secret.from_buffer(content), at_end
 
 
-def _check_directories(path: Path, *, mounted: bool) -> None:
-    """Refuse a path on whose way somebody else could put another file.
+def check_directories(path: Path, *, mounted: bool) -> None:
+    """Raise KeySourceUnsafe for a path on whose way somebody else could put another file.
 
     A sticky directory such as /tmp is fine further up, since nobody can rename what is not theirs in it,
     and so is one that only the user's private group may write. The file's own directory must be neither,

@@ -26,8 +26,9 @@ from credentials.errors import ConfigurationError, CryptoError, KeyUnavailable
 from credentials.models import Credential, Host, PurposeKey, RingKey
 from credentials.models.credential import EnvelopeName
 
-# 2^31 wraps under one key keep the chance of a repeated random nonce below 2^-34.
+# 2^31 wraps under one key keep the chance of a repeated random nonce below 2^-34. Half-way the checks warn.
 WRAP_LIMIT = 2**31
+WRAP_WARNING = 2**30
 
 AUDIT = "audit"
 FINGERPRINT = "fingerprint"
@@ -89,31 +90,40 @@ def _first_run_ring(path: Path) -> KeyRing:
         return FileSource(path).load()
 
 
-def _count_wrap(key_ring: KeyRing) -> None:
-    """Book one use of the primary key's nonce budget, inside the caller's transaction."""
-    key = key_ring.primary
-    counted = RingKey.objects.filter(key_id=key.id, wraps__lt=WRAP_LIMIT).update(wraps=F("wraps") + 1)
-    if counted:
+def book_wraps(count: int) -> None:
+    """Book uses of the primary key's nonce budget, inside the caller's transaction.
+
+    Raises ConfigurationError where the budget does not hold them.
+    """
+    key = ring().primary
+    if _booked(key.id, count):
         return
-    _, created = RingKey.objects.get_or_create(key_id=key.id, defaults={"check_value": key.kcv, "wraps": 1})
-    if not created:
+    # The first use of this key, perhaps by several processes at once: one makes the row, all book on it.
+    RingKey.objects.get_or_create(key_id=key.id, defaults={"check_value": key.kcv})
+    if not _booked(key.id, count):
         raise ConfigurationError(
-            f"Key {key.id} has wrapped {WRAP_LIMIT} secrets. Add a new first key: python manage.py generate_key"
+            f"Key {key.id} has wrapped {WRAP_LIMIT} secrets. Add a new first key: "
+            "python manage.py generate_key --prepend --file PATH"
         )
+
+
+def _booked(key_id: str, count: int) -> bool:
+    room = RingKey.objects.filter(key_id=key_id, wraps__lte=WRAP_LIMIT - count)
+    return bool(room.update(wraps=F("wraps") + count))
 
 
 def seal_secret(secret: Secret, binding: Binding) -> bytes:
     """Seal ``secret`` under the primary key, inside the caller's transaction."""
-    key_ring = ring()
-    _count_wrap(key_ring)
-    return seal(key_ring, secret, binding)
+    book_wraps(1)
+    return seal(ring(), secret, binding)
 
 
 def rewrap_envelope(blob: bytes, binding: Binding) -> bytes:
-    """The same envelope under the primary key; the secret itself is not opened."""
-    key_ring = ring()
-    _count_wrap(key_ring)
-    return rewrap(key_ring, bytes(blob), binding)
+    """The same envelope under the primary key; the secret itself is not opened.
+
+    The caller books it with :func:`book_wraps` in the transaction that stores it.
+    """
+    return rewrap(ring(), bytes(blob), binding)
 
 
 def primary_key_id() -> str:
