@@ -152,6 +152,8 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 # People sign in by name, and an address proves nothing here: an unverified one must not bar a second factor.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 USERSESSIONS_TRACK_ACTIVITY = True
+# Otherwise everybody behind a proxy would share one address, and one limit on failed sign-ins.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("CREDENTIALS_TRUSTED_PROXY_COUNT", default=0)
 
 # --- Browser ------------------------------------------------------------------------------------------
 
