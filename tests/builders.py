@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from credentials.crypto.key_file import prepend_entry
 from credentials.crypto.secret import Secret
 from credentials.models import Credential, Host, Scope, ServiceClient, Status
 from credentials.providers.tokens import Kind
@@ -21,6 +23,20 @@ from tests.sandbox import RunningSandbox
 __all__ = ["Host", "uuid4"]
 
 SYSTEM = Actor.system("tests")
+
+
+def new_first_key(path: Path) -> str:
+    """What an operator does before rotating: a new first entry, and every process restarted. Its id."""
+    first = prepend_entry(path).primary.id
+    vault.forget()
+    return first
+
+
+def lose_all_keys_but(path: Path, *kept: str) -> None:
+    """Drop every other entry from a key file, and restart."""
+    entries = [line for line in path.read_text("ascii").splitlines() if line.startswith(kept)]
+    path.write_text("\n".join(entries), encoding="ascii")
+    vault.forget()
 
 
 def user(name: str, **fields: Any) -> User:

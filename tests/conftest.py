@@ -76,6 +76,16 @@ def key_ring(settings: Any, key_file: Path, tmp_path: Path) -> Iterator[None]:
     vault.forget()
 
 
+@pytest.fixture
+def own_key_file(settings: Any, tmp_path: Path) -> Path:
+    """A key file of this test's own, in use, which it may change."""
+    path = tmp_path / "key-ring-of-this-test"
+    create_key_file(path)
+    settings.CREDENTIALS_KEY_SOURCE = f"file:{path}"
+    vault.forget()
+    return path
+
+
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     """The sandbox, one process for the whole run."""

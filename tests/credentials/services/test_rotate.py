@@ -11,9 +11,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from credentials.crypto.key_file import append_entry, prepend_entry, promote_entry
+from credentials.crypto.key_file import append_entry, promote_entry
 from credentials.crypto.secret import Secret
-from credentials.crypto.sources import create_key_file
 from credentials.errors import AuditUnavailable, ConfigurationError
 from credentials.models import AuditEvent, Credential, Host, PendingConnection, PurposeKey, RingKey, Status
 from credentials.services import audit, audit_proof, connect, disconnect, rotate, sealed_rows, vault
@@ -22,23 +21,6 @@ from credentials.services.verify import subject_of
 from tests import builders
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def ring_file(settings: Any, tmp_path: Path) -> Path:
-    """A key file of this test's own, which it may change."""
-    path = tmp_path / "ring-of-this-test"
-    create_key_file(path)
-    settings.CREDENTIALS_KEY_SOURCE = f"file:{path}"
-    vault.forget()
-    return path
-
-
-def new_first_key(ring_file: Path) -> str:
-    """What an operator does before rotating: a new first entry, and every process restarted."""
-    first = prepend_entry(ring_file).primary.id
-    vault.forget()
-    return first
 
 
 def pending_connection(user: User, host: Host) -> PendingConnection:
@@ -67,7 +49,7 @@ def key_ids() -> set[str]:
 
 
 def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
-    ring_file: Path, alice: User
+    own_key_file: Path, alice: User
 ) -> None:
     host = builders.host(client_id="app", client_secret=Secret("client secret"))
     stored = builders.credential(alice, host)
@@ -76,7 +58,7 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     pending = pending_connection(alice, host)
     fingerprint = vault.fingerprint(Secret("anything"))
     old = vault.primary_key_id()
-    first = new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
     assert rotate.remaining() == 3 + PurposeKey.objects.count()
 
     outcome = rotate.rotate()
@@ -100,22 +82,20 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     assert vault.fingerprint(Secret("anything")) == fingerprint
 
 
-def test_after_rotation_the_old_entry_can_be_removed(ring_file: Path, alice: User) -> None:
+def test_after_rotation_the_old_entry_can_be_removed(own_key_file: Path, alice: User) -> None:
     stored = builders.credential(alice, builders.host())
-    new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
     rotate.rotate()
 
-    entries = [line for line in ring_file.read_text("ascii").splitlines() if not line.startswith("#")]
-    ring_file.write_text(entries[0], encoding="ascii")
-    vault.forget()
+    builders.lose_all_keys_but(own_key_file, first)
 
     assert opened(stored) == "ghp_" + "a" * 36
     assert sealed_rows.missing_keys() == set()
 
 
-def test_each_credential_has_its_event_and_the_trail_holds(ring_file: Path, alice: User) -> None:
+def test_each_credential_has_its_event_and_the_trail_holds(own_key_file: Path, alice: User) -> None:
     stored = credentials(alice, builders.host(), 3)
-    first = new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
 
     rotate.rotate()
 
@@ -132,10 +112,10 @@ def test_each_credential_has_its_event_and_the_trail_holds(ring_file: Path, alic
     assert audit_proof.verify().holds
 
 
-def test_the_secret_and_its_data_key_are_not_touched(ring_file: Path, alice: User) -> None:
+def test_the_secret_and_its_data_key_are_not_touched(own_key_file: Path, alice: User) -> None:
     stored = builders.credential(alice, builders.host())
     before = bytes(stored.access_envelope or b"")
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
 
     rotate.rotate()
 
@@ -146,9 +126,9 @@ def test_the_secret_and_its_data_key_are_not_touched(ring_file: Path, alice: Use
     assert stored.generation == 1
 
 
-def test_a_second_run_finds_nothing_to_do(ring_file: Path, alice: User) -> None:
+def test_a_second_run_finds_nothing_to_do(own_key_file: Path, alice: User) -> None:
     credentials(alice, builders.host(), 2)
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
     rotate.rotate()
     events = AuditEvent.objects.count()
 
@@ -158,10 +138,10 @@ def test_a_second_run_finds_nothing_to_do(ring_file: Path, alice: User) -> None:
     assert AuditEvent.objects.count() == events
 
 
-def test_pages_cover_every_row_whatever_their_size(ring_file: Path, alice: User) -> None:
+def test_pages_cover_every_row_whatever_their_size(own_key_file: Path, alice: User) -> None:
     stored = credentials(alice, builders.host(), 7)
     for size in (1, 2, 3, 7, 8):
-        first = new_first_key(ring_file)
+        first = builders.new_first_key(own_key_file)
         left: list[int] = []
 
         def look(left: list[int] = left) -> None:
@@ -176,16 +156,16 @@ def test_pages_cover_every_row_whatever_their_size(ring_file: Path, alice: User)
     assert audit_proof.verify().holds
 
 
-def test_a_disconnected_credential_has_nothing_to_re_wrap(ring_file: Path, alice: User) -> None:
+def test_a_disconnected_credential_has_nothing_to_re_wrap(own_key_file: Path, alice: User) -> None:
     stored = builders.credential(alice, builders.host())
     disconnect.disconnect(actor=builders.SYSTEM, credential=stored)
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
 
     assert rotate.rotate().rewrapped["credential"] == 0
 
 
 def test_a_row_that_does_not_open_is_named_and_left_and_the_rest_goes_on(
-    ring_file: Path, alice: User
+    own_key_file: Path, alice: User
 ) -> None:
     stored = credentials(alice, builders.host(), 3)
     damaged = stored[1]
@@ -193,7 +173,7 @@ def test_a_row_that_does_not_open_is_named_and_left_and_the_rest_goes_on(
     blob[30] ^= 1
     Credential.objects.filter(pk=damaged.pk).update(access_envelope=bytes(blob))
     old = vault.primary_key_id()
-    first = new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
 
     outcome = rotate.rotate(batch=1)
 
@@ -209,12 +189,12 @@ def test_a_row_that_does_not_open_is_named_and_left_and_the_rest_goes_on(
     assert sealed_rows.counts()[first]["credential"] == 2
 
 
-def test_of_two_envelopes_in_a_row_none_moves_alone(ring_file: Path, alice: User) -> None:
+def test_of_two_envelopes_in_a_row_none_moves_alone(own_key_file: Path, alice: User) -> None:
     stored = builders.credential(alice, builders.host())
     # Bound to another field: as if somebody had copied the access envelope over.
     Credential.objects.filter(pk=stored.pk).update(refresh_envelope=stored.access_envelope)
     before = bytes(stored.access_envelope or b"")
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
 
     outcome = rotate.rotate()
 
@@ -223,17 +203,15 @@ def test_of_two_envelopes_in_a_row_none_moves_alone(ring_file: Path, alice: User
     assert bytes(stored.access_envelope or b"") == before
 
 
-def test_rows_under_a_key_that_is_gone_are_named_with_their_key(ring_file: Path, alice: User) -> None:
+def test_rows_under_a_key_that_is_gone_are_named_with_their_key(own_key_file: Path, alice: User) -> None:
     lost = vault.primary_key_id()
     vault.purpose_key(vault.AUDIT)
     vault.purpose_key(vault.FINGERPRINT)
     stored = builders.credential(alice, builders.host())
-    first = new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
     # The purpose keys were re-wrapped, the credential was not; then somebody dropped the old entry.
     rotate._pass(sealed_rows.STORES[0], rotate.Rotation(), batch=10, progress=lambda: None)
-    entries = [line for line in ring_file.read_text("ascii").splitlines() if line.startswith(first)]
-    ring_file.write_text(entries[0], encoding="ascii")
-    vault.forget()
+    builders.lose_all_keys_but(own_key_file, first)
 
     outcome = rotate.rotate()
 
@@ -244,17 +222,17 @@ def test_rows_under_a_key_that_is_gone_are_named_with_their_key(ring_file: Path,
 
 
 def test_re_wrapping_counts_against_the_nonce_budget_and_stops_at_its_end(
-    ring_file: Path, alice: User
+    own_key_file: Path, alice: User
 ) -> None:
     credentials(alice, builders.host(), 3)
-    first = new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
     rows = rotate.remaining()
     rotate.rotate()
     budget = RingKey.objects.filter(key_id=first)
     # Audit events need no key of the ring, so every wrap was one envelope.
     assert budget.get().wraps == rows
 
-    first = new_first_key(ring_file)
+    first = builders.new_first_key(own_key_file)
     RingKey.objects.create(
         key_id=first, check_value=vault.ring().primary.kcv, wraps=vault.WRAP_LIMIT - rows + 1
     )
@@ -263,16 +241,18 @@ def test_re_wrapping_counts_against_the_nonce_budget_and_stops_at_its_end(
     assert RingKey.objects.get(key_id=first).wraps <= vault.WRAP_LIMIT
 
 
-def test_a_key_that_was_appended_encrypts_nothing_until_it_is_promoted(ring_file: Path, alice: User) -> None:
+def test_a_key_that_was_appended_encrypts_nothing_until_it_is_promoted(
+    own_key_file: Path, alice: User
+) -> None:
     credentials(alice, builders.host(), 1)
     old = vault.primary_key_id()
-    new = append_entry(ring_file).ids[-1]
+    new = append_entry(own_key_file).ids[-1]
     vault.forget()
     assert rotate.remaining() == 0
     builders.credential(alice, Host.objects.get(), token=token(9))
     assert key_ids() == {old}
 
-    promote_entry(ring_file, new)
+    promote_entry(own_key_file, new)
     vault.forget()
     rotate.rotate()
 
@@ -280,10 +260,10 @@ def test_a_key_that_was_appended_encrypts_nothing_until_it_is_promoted(ring_file
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_page_whose_events_cannot_be_written_changes_nothing(ring_file: Path, alice: User) -> None:
+def test_a_page_whose_events_cannot_be_written_changes_nothing(own_key_file: Path, alice: User) -> None:
     stored = credentials(alice, builders.host(), 2)
     before = bytes(stored[0].access_envelope or b"")
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
     vault.purpose_key(vault.AUDIT)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE credentials_auditevent RENAME TO set_aside")
@@ -300,10 +280,12 @@ def test_a_page_whose_events_cannot_be_written_changes_nothing(ring_file: Path, 
     assert audit_proof.verify().holds
 
 
-def test_an_envelope_that_was_replaced_since_it_was_read_is_left_alone(ring_file: Path, alice: User) -> None:
+def test_an_envelope_that_was_replaced_since_it_was_read_is_left_alone(
+    own_key_file: Path, alice: User
+) -> None:
     stored = builders.credential(alice, builders.host())
     store = sealed_rows.STORES[-1]
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
     page = rotate._page(store, after=None, size=10)
     connect.put_secret(stored, access=Secret(token(5)), refresh=None)
     stored.save()
@@ -316,11 +298,11 @@ def test_an_envelope_that_was_replaced_since_it_was_read_is_left_alone(ring_file
 
 @pytest.mark.django_db(transaction=True)
 def test_two_runs_and_people_who_replace_tokens_at_the_same_time_lose_nothing(
-    ring_file: Path, alice: User
+    own_key_file: Path, alice: User
 ) -> None:
     host = builders.host()
     stored = credentials(alice, host, 24)
-    new_first_key(ring_file)
+    builders.new_first_key(own_key_file)
     failures: list[BaseException] = []
     outcomes: list[rotate.Rotation] = []
 
