@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from credentials.crypto.sources import create_key_file
 from credentials.services import vault
 
 
@@ -24,6 +25,23 @@ def test_without_its_key_ring_the_process_lives_but_is_not_ready(settings: Any, 
     response = Client().get("/readyz")
     assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
     assert Client().get("/livez").status_code == 200
+
+
+@pytest.mark.django_db
+def test_with_somebody_elses_key_ring_it_is_not_ready_and_the_log_says_what_to_do(
+    settings: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault.purpose_key(vault.AUDIT)  # the database holds something wrapped by the right key
+    tmp_path.chmod(0o700)
+    create_key_file(tmp_path / "another")
+    settings.CREDENTIALS_KEY_SOURCE = f"file:{tmp_path / 'another'}"
+    vault.forget()
+    try:
+        response = Client().get("/readyz")
+    finally:
+        vault.forget()
+    assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
+    assert "The key ring has no key" in caplog.text
 
 
 def test_without_its_database_the_process_lives_but_is_not_ready() -> None:
