@@ -29,4 +29,6 @@ class DocumentationView(NotStored, SpectacularSwaggerSplitView):
 
     authentication_classes = (BrowserSessionAuthentication,)
     permission_classes = (StaffOnly,)
+    # DRF's answer to OPTIONS has no page to be rendered in.
+    http_method_names = ["get", "head"]
     url_name = "api-schema"
