@@ -10,10 +10,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from credentials.errors import ForgekeyError
+from credentials.errors import ForgekeyError, KeyUnavailable
 from credentials.services import vault
+from credentials.services.sealed_rows import KeyWatch
 
 logger = logging.getLogger("credentials.web.health")
+_keys = KeyWatch()
 
 
 @login_not_required
@@ -28,17 +30,27 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The database answers, and the key ring opens what every lease needs: the audit key.
-
-    What exactly is missing stands in the log only.
+    """The database answers, and the key ring opens what is stored. ``code`` is an error's; what exactly is
+    missing stands in the log only.
     """
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         vault.primary_key_id()
         vault.purpose_key(vault.AUDIT)
-    except (DatabaseError, ForgekeyError) as error:
-        # The driver's own text may name the database's user and address; ours says what to do.
-        logger.error("not ready: %s", error if isinstance(error, ForgekeyError) else type(error).__name__)
-        return JsonResponse({"status": "unavailable"}, status=503)
+        if missing := _keys.missing():
+            raise KeyUnavailable(
+                f"Rows need keys that the key ring lacks: {', '.join(sorted(missing))}. Restore their entries."
+            )
+    except DatabaseError as error:
+        # The driver's own text may name the database's user and address.
+        logger.error("not ready: %s", type(error).__name__)
+        return _not_ready("database_unavailable")
+    except ForgekeyError as error:
+        logger.error("not ready: %s", error)
+        return _not_ready(error.code)
     return JsonResponse({"status": "ok"})
+
+
+def _not_ready(code: str) -> JsonResponse:
+    return JsonResponse({"status": "unavailable", "code": code}, status=503)

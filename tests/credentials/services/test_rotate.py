@@ -15,9 +15,8 @@ from credentials.crypto.key_file import append_entry, promote_entry
 from credentials.crypto.secret import Secret
 from credentials.errors import AuditUnavailable, ConfigurationError
 from credentials.models import AuditEvent, Credential, Host, PendingConnection, PurposeKey, RingKey, Status
-from credentials.services import audit, audit_proof, connect, disconnect, rotate, sealed_rows, vault
-from credentials.services.audit import Actor
-from credentials.services.verify import subject_of
+from credentials.services import audit, audit_proof, disconnect, rotate, sealed_rows, vault
+from credentials.services.audit import Actor, Subject
 from tests import builders
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +36,13 @@ def token(number: int) -> str:
 
 def credentials(owner: User, host: Host, count: int) -> list[Credential]:
     return [builders.credential(owner, host, token=token(number)) for number in range(count)]
+
+
+def put_token(credential: Credential, text: str) -> None:
+    """What replacing a token does to a row."""
+    credential.generation += 1
+    credential.key_id = vault.primary_key_id()
+    credential.access_envelope = vault.seal_secret(Secret(text), credential.binding("access"))
 
 
 def opened(credential: Credential, field: Any = "access") -> str:
@@ -261,8 +267,8 @@ def test_a_key_that_was_appended_encrypts_nothing_until_it_is_promoted(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_page_whose_events_cannot_be_written_changes_nothing(own_key_file: Path, alice: User) -> None:
-    stored = credentials(alice, builders.host(), 2)
-    before = bytes(stored[0].access_envelope or b"")
+    credentials(alice, builders.host(), 2)
+    old = vault.primary_key_id()
     builders.new_first_key(own_key_file)
     vault.purpose_key(vault.AUDIT)
     with connection.cursor() as cursor:
@@ -274,8 +280,7 @@ def test_a_page_whose_events_cannot_be_written_changes_nothing(own_key_file: Pat
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE set_aside RENAME TO credentials_auditevent")
 
-    stored[0].refresh_from_db()
-    assert bytes(stored[0].access_envelope or b"") == before
+    assert key_ids() == {old}
     assert rotate.rotate().complete
     assert audit_proof.verify().holds
 
@@ -287,7 +292,7 @@ def test_an_envelope_that_was_replaced_since_it_was_read_is_left_alone(
     store = sealed_rows.STORES[-1]
     builders.new_first_key(own_key_file)
     page = rotate._page(store, after=None, size=10)
-    connect.put_secret(stored, access=Secret(token(5)), refresh=None)
+    put_token(stored, token(5))
     stored.save()
 
     assert rotate._rewrap(store, page, rotate.Rotation()) == 0
@@ -318,13 +323,13 @@ def test_two_runs_and_people_who_replace_tokens_at_the_same_time_lose_nothing(
         for number, credential in enumerate(stored[::2]):
             with transaction.atomic():
                 current = Credential.objects.select_for_update().get(pk=credential.pk)
-                connect.put_secret(current, access=Secret(token(100 + number)), refresh=None)
+                put_token(current, token(100 + number))
                 current.status = Status.VALID
                 current.save()
                 audit.record(
                     "credential.replaced",
                     actor=Actor.system(),
-                    subject=subject_of(current),
+                    subject=Subject(kind="credential", id=str(current.pk), name="c"),
                     data={"envelope_mac": vault.envelope_mac(current)},
                 )
 

@@ -4,10 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from credentials.crypto.sources import create_key_file
+from credentials.models import Host
 from credentials.services import vault
+from tests import builders
+
+NO_KEY = {"status": "unavailable", "code": "key_unavailable"}
 
 
 @pytest.mark.django_db
@@ -23,7 +28,7 @@ def test_without_its_key_ring_the_process_lives_but_is_not_ready(settings: Any, 
     settings.CREDENTIALS_KEY_SOURCE = f"file:{tmp_path / 'elsewhere' / 'lost'}"
     vault.forget()
     response = Client().get("/readyz")
-    assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
+    assert (response.status_code, response.json()) == (503, NO_KEY)
     assert Client().get("/livez").status_code == 200
 
 
@@ -40,8 +45,41 @@ def test_with_somebody_elses_key_ring_it_is_not_ready_and_the_log_says_what_to_d
         response = Client().get("/readyz")
     finally:
         vault.forget()
-    assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
+    assert (response.status_code, response.json()) == (503, NO_KEY)
     assert "The key ring has no key" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_row_under_a_key_that_the_ring_lacks_makes_it_not_ready_until_the_key_is_back(
+    own_key_file: Path, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = own_key_file.read_text("ascii")
+    builders.host()  # the audit key is under the first key, which stays
+    old = vault.primary_key_id()
+    lost = builders.new_first_key(own_key_file)
+    stored = builders.credential(alice, Host.objects.get())
+    before = bytes(stored.access_envelope or b"")
+    builders.lose_all_keys_but(own_key_file, old)
+
+    response = Client().get("/readyz")
+
+    assert (response.status_code, response.json()) == (503, NO_KEY)
+    assert f"Rows need keys that the key ring lacks: {lost}" in caplog.text
+    stored.refresh_from_db()
+    assert (bytes(stored.access_envelope or b""), stored.status) == (before, "valid")
+    own_key_file.write_text(whole, "ascii")
+    vault.forget()
+    assert Client().get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_asking_often_asks_the_database_for_keys_every_few_seconds_only(
+    own_key_file: Path, alice: User, django_assert_num_queries: Any
+) -> None:
+    builders.credential(alice, builders.host())
+    Client().get("/readyz")
+    with django_assert_num_queries(1):
+        Client().get("/readyz")
 
 
 def test_without_its_database_the_process_lives_but_is_not_ready() -> None:
