@@ -21,6 +21,9 @@ from tests.credentials.api.conftest import Call
 pytestmark = pytest.mark.django_db
 
 CANARY = "ghp_" + "C4n4ry" * 6
+# As some hosts write theirs: nothing tells it from any other word, so only its place can.
+OPAQUE = "c4na4y0f" * 5
+NUMBER = 918_273_645_546_372_819
 SHAPES: tuple[Any, ...] = (CANARY, CANARY * 400, [CANARY], {CANARY: CANARY}, {"a": [CANARY]}, [[CANARY]])
 SCHEMA = yaml.safe_load((Path(__file__).resolve().parents[3] / "docs" / "openapi.yaml").read_text("utf-8"))
 
@@ -32,6 +35,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "leases_create": {"user": "alice", "host": "github", "purpose": "import 42"},
     "leases_report": {"outcome": "accepted"},
 }
+
+# Where people write what they like, and read it again.
+WORDS = {"label", "username", "purpose", "reference", "detail"}
 
 
 def fields() -> Iterator[tuple[str, str, str, str]]:
@@ -88,6 +94,57 @@ def test_no_field_of_any_body_is_repeated_logged_or_kept(
 
     assert "C4n4ry" not in written(written_log)
     assert "C4n4ry" not in kept()
+
+
+def spoiled(operation: str, field: str) -> list[bytes]:
+    """Bodies with the opaque token, or a number, where it has no place: as this field, or as the whole."""
+    good = GOOD[operation]
+    if field != CANARY:
+        shapes: list[Any] = [[OPAQUE], {OPAQUE: OPAQUE}, [[OPAQUE, NUMBER]], {"a": [NUMBER]}]
+        if field not in WORDS:
+            shapes += [OPAQUE, OPAQUE * 500, NUMBER, -NUMBER, NUMBER / 7]
+        return [json.dumps({**good, field: shape}).encode() for shape in shapes]
+    whole = json.dumps(good).encode()
+    twice = f', "user": "a", "user": "{OPAQUE}"}}'.encode()
+    return [
+        *(json.dumps({**good, OPAQUE: value}).encode() for value in (OPAQUE, NUMBER)),
+        *(json.dumps(value).encode() for value in (OPAQUE, NUMBER, [good, OPAQUE])),
+        *(raw + OPAQUE.encode() for raw in (b"", b"\xff", b"token=", b'{"token": "', b'{"token": NaN, ')),
+        whole[:-1] + twice,
+    ]
+
+
+@pytest.mark.parametrize("by", ["key", "session"])
+@pytest.mark.parametrize(
+    ("operation", "method", "path", "field"), [*fields()], ids=lambda value: str(value)[:30]
+)
+def test_what_is_of_a_wrong_type_is_not_repeated_even_where_nobody_would_know_it_for_a_token(
+    alice: User,
+    call: Call,
+    written_log: StringIO,
+    by: str,
+    operation: str,
+    method: str,
+    path: str,
+    field: str,
+) -> None:
+    credential = builders.credential(alice, builders.host())
+    _, key = builders.client()
+    lease = call(key, "POST", "/leases/", GOOD["leases_create"]).json()["id"]
+    address = path.format(credential_id=credential.pk, lease_id=lease)
+    browser = Client(raise_request_exception=False)
+    browser.force_login(alice)
+    headers = {"Authorization": f"Bearer {key.reveal()}"} if by == "key" else {}
+    for body in spoiled(operation, field):
+        answer = browser.generic(method, address, body, content_type="application/json", headers=headers)
+        assert answer.status_code < 500, (body, answer.content)
+        text = f"{answer.content.decode()} {answer.headers}"
+        assert OPAQUE not in text, body
+        assert str(NUMBER) not in text, body
+
+    for place in (written(written_log), kept()):
+        assert OPAQUE not in place
+        assert str(NUMBER) not in place
 
 
 def test_no_address_query_or_header_is_repeated_or_logged(
