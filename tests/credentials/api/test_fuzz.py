@@ -74,11 +74,13 @@ def aim(body: Any) -> None:
         body["host"] = "github"
         body.pop("repository_url", None)
         body.pop("credential", None)
+        if len(str(body.get("token"))) % 2:  # most made-up times are past, and would be the only mistake
+            body.pop("expires_at", None)
 
 
 @schema.parametrize()
 @settings(
-    max_examples=12,
+    max_examples=25,
     derandomize=True,
     deadline=None,
     database=None,
