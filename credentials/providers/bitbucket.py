@@ -1,4 +1,4 @@
-"""Bitbucket Cloud. There is one installation, bitbucket.org."""
+"""Bitbucket Cloud. There is one installation, bitbucket.org; its workspaces have modules of their own."""
 
 from __future__ import annotations
 
@@ -17,31 +17,26 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import Provider, by_status, common_problem, unexplained
+from credentials.providers.base import by_status, common_problem
+from credentials.providers.bitbucket_repositories import BitbucketRepositories
 from credentials.providers.facts import (
     GitLogin,
     Identity,
     Login,
     OAuthEndpoints,
-    OrganizationFact,
-    OrganizationState,
     Revocation,
     RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
 )
-from credentials.providers.http import Auth, Basic, Bearer, path_segment
-from credentials.providers.probing import probe_each
-from credentials.providers.reading import identifier, member, objects, scopes, text
+from credentials.providers.http import Auth, Basic, Bearer
+from credentials.providers.reading import identifier, member, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 
 _API_TOKENS: Final = "/manage-profile/security/api-tokens"
-_PAGE_LENGTH = 100
-_PAGES = 10
 _READS_CODE = frozenset({"read:repository:bitbucket", "repository", "repository:write", "repository:admin"})
-_BEARERS = frozenset({Kind.OAUTH, Kind.ACCESS_TOKEN})
 _KINDS: Mapping[str, Kind] = {
     "api_token": Kind.API_TOKEN,
     "repo_access_token": Kind.ACCESS_TOKEN,
@@ -56,7 +51,7 @@ def _missing(kind: Kind, granted: tuple[str, ...] | None) -> tuple[str, ...]:
     return ("read:repository:bitbucket" if kind is Kind.API_TOKEN else "repository",)
 
 
-class Bitbucket(Provider):
+class Bitbucket(BitbucketRepositories):
     """Atlassian API tokens, repository/project/workspace access tokens, and OAuth consumers."""
 
     name: ClassVar[str] = "bitbucket"
@@ -77,7 +72,7 @@ class Bitbucket(Provider):
 
         https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/
         """
-        if login.kind in _BEARERS:
+        if login.kind in self.bearers:
             return Bearer(token=login.token)
         return Basic(username=login.email, password=login.token)
 
@@ -122,12 +117,7 @@ class Bitbucket(Provider):
         would prove nothing: some public answers ignore wrong credentials.
         https://developer.atlassian.com/cloud/bitbucket/rest/api-group-users/
         """
-        if login.kind not in _BEARERS and not login.email:
-            raise AccessRefused(
-                "the e-mail address is needed too",
-                evidence="nothing was asked",
-                verdict_code=VerdictCode.EMAIL_REQUIRED,
-            )
+        self.require_email(login)
         answer = self.door.request("GET", f"{self.host.api_url}/user", auth=self.authorization(login))
         problem = self.translate(answer)
         shown = scopes(answer.headers.get("X-OAuth-Scopes"))
@@ -168,51 +158,13 @@ class Bitbucket(Provider):
             evidence=(answer.evidence,),
         )
 
-    def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
-        """The account's workspaces, each with the answer of one probe: a token may be bound to only one.
-
-        https://developer.atlassian.com/cloud/bitbucket/rest/api-group-workspaces/ (CHANGE-3022; the older
-        listings answer 410 since CHANGE-2770).
-        """
-        try:
-            workspaces = self._workspaces(login)
-        except (ScopeMissing, AccessRefused):
-            return None
-        # https://developer.atlassian.com/cloud/bitbucket/rest/api-group-repositories/
-        return probe_each(
-            workspaces,
-            ask=lambda slug: self.ask(
-                "GET", f"/repositories/{path_segment(slug)}", login=login, params={"pagelen": 1}
-            ),
-            fact=self._fact,
-        )
-
-    def _workspaces(self, login: Login) -> tuple[str, ...]:
-        slugs: list[str] = []
-        for page in range(1, _PAGES + 1):
-            answer = self.ask(
-                "GET", "/user/workspaces", login=login, params={"pagelen": _PAGE_LENGTH, "page": page}
-            )
-            values = member(answer.json, "values")
-            if not isinstance(values, list):
-                raise unexplained(answer)
-            slugs += [identifier(value, "workspace", "slug") for value in objects(values)]
-            # Only whether there is a next page: its address is the provider's word, and not followed.
-            if not isinstance(member(answer.json, "next"), str):
-                break
-        return tuple(dict.fromkeys(slug for slug in slugs if slug.strip(".")))
-
-    def _fact(self, key: str, state: OrganizationState, evidence: str, url: str = "") -> OrganizationFact:
-        page = url or f"{self.host.web_url}/{path_segment(key)}/"
-        return OrganizationFact(key=key, name=key, state=state, evidence=evidence, url=page)
-
     @classmethod
     def git_login(cls, login: Login) -> GitLogin:
         """The user name tells Bitbucket what kind of token follows; the e-mail address would be refused.
 
         https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/ and …/using-access-tokens/
         """
-        if login.kind in _BEARERS:
+        if login.kind in cls.bearers:
             return GitLogin(username="x-token-auth", password=login.token)
         return GitLogin(username="x-bitbucket-api-token-auth", password=login.token)
 

@@ -1,4 +1,4 @@
-"""Gitea and Forgejo, Codeberg included."""
+"""Gitea and Forgejo, Codeberg included. Their repositories have a module of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import Provider, by_status, common_problem, unexplained
+from credentials.providers.base import by_status, common_problem, unexplained
 from credentials.providers.facts import (
     GitLogin,
     Identity,
@@ -31,16 +31,19 @@ from credentials.providers.facts import (
     TokenGuide,
     Verification,
 )
-from credentials.providers.http import Auth, Bearer
+from credentials.providers.gitea_repositories import GiteaRepositories
+from credentials.providers.http import Auth, Bearer, path_segment
+from credentials.providers.probing import probe_one
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 
 _PER_PAGE = 50
 _PAGES = 20
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _SCOPE_WANTED = re.compile(r"required scope\(s\)(?::\s*\[(?P<scopes>[a-z:, -]{1,200})\])?", re.IGNORECASE)
 
 
-class Gitea(Provider):
+class Gitea(GiteaRepositories):
     """Personal access tokens and OAuth."""
 
     name: ClassVar[str] = "gitea"
@@ -140,6 +143,33 @@ class Gitea(Provider):
                 break
         return tuple(facts.values())
 
+    def organization(self, login: Login, key: str) -> OrganizationFact | None:
+        """https://docs.gitea.com/api/#tag/organization/operation/orgGet, which anybody is told of a public
+        one; the account's own list says who is a member. A person's account answers 404 here."""
+        if not _KEY.fullmatch(key) or not key.strip("."):
+            return None
+
+        def ask(name: str) -> Answer:
+            answer = self.ask("GET", f"/orgs/{path_segment(name)}", login=login)
+            if (
+                identifier(answer.json, "name") or identifier(answer.json, "username")
+            ).lower() != name.lower():
+                raise unexplained(answer)
+            return answer
+
+        seen = probe_one(key, ask=ask, fact=self._named)
+        if seen is None or seen.state is not OrganizationState.ACCESSIBLE:
+            return seen
+        try:
+            mine = self.organizations(login)
+        except TokenRejected:
+            raise
+        except ProviderError as problem:
+            return self._named(key, OrganizationState.UNKNOWN, problem.evidence)
+        if mine is None or any(fact.key.lower() == key.lower() for fact in mine):
+            return seen
+        return self._named(key, OrganizationState.NO_MEMBERSHIP, f"{seen.evidence}: not among one's own")
+
     @staticmethod
     def _has_next(answer: Answer, seen: int) -> bool:
         total = answer.headers.get("X-Total-Count", "")
@@ -155,6 +185,10 @@ class Gitea(Provider):
             evidence=evidence,
             url=self.own_url(f"{self.host.web_url}/{key}"),
         )
+
+    def _named(self, key: str, state: OrganizationState, evidence: str, url: str = "") -> OrganizationFact:
+        page = url or f"{self.host.web_url}/{path_segment(key)}"
+        return OrganizationFact(key=key, name=key, state=state, evidence=evidence, url=page)
 
     @classmethod
     def git_login(cls, login: Login) -> GitLogin:

@@ -1,4 +1,4 @@
-"""GitLab: gitlab.com and self-managed."""
+"""GitLab: gitlab.com and self-managed. Its groups and projects have modules of their own."""
 
 from __future__ import annotations
 
@@ -21,27 +21,25 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import Provider, by_status, common_problem, not_found, unexplained
+from credentials.providers.base import by_status, common_problem, not_found, unexplained
 from credentials.providers.facts import (
     GitLogin,
     Identity,
     Login,
     OAuthEndpoints,
-    OrganizationFact,
-    OrganizationState,
     Revocation,
     RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
 )
+from credentials.providers.gitlab_organizations import GitLabOrganizations
+from credentials.providers.gitlab_repositories import GitLabRepositories
 from credentials.providers.http import Auth, Bearer
-from credentials.providers.reading import identifier, lifetime, member, objects, scopes, text
+from credentials.providers.reading import identifier, lifetime, member, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 
-_PER_PAGE = 100
-_PAGES = 10
 # Any one of these lets Git download code (GitLab's own table of abilities by scope).
 _READS_CODE = frozenset({"read_repository", "write_repository", "read_api", "api"})
 _READS_USER = frozenset({"read_user", "read_api", "api"})
@@ -87,7 +85,7 @@ def _missing(granted: tuple[str, ...] | None) -> tuple[str, ...]:
     return ("read_repository",)
 
 
-class GitLab(Provider):
+class GitLab(GitLabOrganizations, GitLabRepositories):
     """Personal, project and group access tokens (which share one shape), and OAuth."""
 
     name: ClassVar[str] = "gitlab"
@@ -206,53 +204,6 @@ class GitLab(Provider):
             expires_at=self.now() + timedelta(seconds=seconds) if seconds else None,
             oauth_client_id=identifier(answer.json, "application", "uid"),
             evidence=(answer.evidence,),
-        )
-
-    def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
-        """Groups where the scopes let us list them, else what the token itself is associated with.
-
-        https://docs.gitlab.com/api/groups/#list-groups needs ``read_api``;
-        https://docs.gitlab.com/api/personal_access_tokens/#self-inform (associations, since 17.4) needs no
-        scope but a token of the personal family.
-        """
-        try:
-            return self._listed(login, "/groups", None)
-        except ScopeMissing:
-            if login.kind is Kind.OAUTH:
-                return None
-        try:
-            return self._listed(login, "/personal_access_tokens/self/associations", "groups")
-        except (ScopeMissing, AccessRefused):  # refused, or a server older than the call
-            return None
-
-    def _listed(self, login: Login, path: str, key: str | None) -> tuple[OrganizationFact, ...]:
-        facts: dict[str, OrganizationFact] = {}
-        for page in range(1, _PAGES + 1):
-            answer = self.ask(
-                "GET",
-                path,
-                login=login,
-                params={"min_access_level": 10, "per_page": _PER_PAGE, "page": page},
-            )
-            found = member(answer.json, key) if key else answer.json
-            if not isinstance(found, list):
-                raise unexplained(answer)
-            for group in objects(found):
-                fact = self._fact(group, answer)
-                facts[fact.key] = fact
-            next_page = answer.headers.get("X-Next-Page", "").strip()
-            if not next_page and 'rel="next"' not in answer.headers.get("Link", ""):
-                break
-        facts.pop("", None)
-        return tuple(facts.values())
-
-    def _fact(self, group: Mapping[str, object], answer: Answer) -> OrganizationFact:
-        return OrganizationFact(
-            key=text(group, "full_path") or text(group, "path"),
-            name=text(group, "full_name") or text(group, "name"),
-            state=OrganizationState.ACCESSIBLE,
-            evidence=answer.evidence,
-            url=self.own_url(text(group, "web_url")),
         )
 
     @classmethod

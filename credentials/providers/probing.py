@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Final, Protocol
 
 from credentials.errors import (
@@ -73,3 +74,29 @@ def probe_each(
         else:
             facts.append(fact(key, OrganizationState.ACCESSIBLE, answer.evidence))
     return tuple(facts)
+
+
+def probe_one(
+    key: str,
+    *,
+    ask: Callable[[str], Answer],
+    fact: FactMaker,
+    through: type[ProviderError] = TokenRejected,
+) -> OrganizationFact | None:
+    """The same question to one organization; None where the host says that there is none of this name.
+
+    Errors of the kind ``through`` are raised, for whoever knows another way to ask.
+    """
+    try:
+        answer = ask(key)
+    except (TokenRejected, through):
+        raise
+    except ProviderError as problem:
+        url = ""
+        if isinstance(problem, AccessRefused):
+            is_plain = problem.verdict_code == VerdictCode.NOT_FOUND_OR_NO_ACCESS
+            if is_plain and problem.status == HTTPStatus.NOT_FOUND:
+                return None
+            url = problem.url
+        return fact(key, organization_state(problem), problem.evidence, url)
+    return fact(key, OrganizationState.ACCESSIBLE, answer.evidence)
