@@ -16,7 +16,7 @@ from django.utils import timezone
 from bench.load import Exchange
 from credentials.crypto.envelope import seal
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host, OrganizationAccess, Scope, Status
+from credentials.models import Credential, Host, Organization, OrganizationAccess, Scope, Status
 from credentials.models.organization import AccessState
 from credentials.providers.tokens import Kind
 from credentials.services import clients, hosts, vault
@@ -35,6 +35,7 @@ def fill(count: int, *, sample: int) -> list[Exchange]:
     # The first key also makes the purpose keys, and with them the ring's entry in the database.
     keys = [_key(number) for number in range(_CLIENTS)]
     places = [_host(provider) for provider in _PROVIDERS]
+    boards = {place.pk: _organization(place) for place in places}
     owners = [User(username=f"person-{number}", password="!") for number in range((count + 1) // 2)]
     User.objects.bulk_create(owners, _BATCH)
     wanted = frozenset(dice.sample(range(count), min(count, sample)))
@@ -43,7 +44,9 @@ def fill(count: int, *, sample: int) -> list[Exchange]:
     for start in range(0, count, _BATCH):
         batch = list(islice(rows, min(_BATCH, count - start)))
         Credential.objects.bulk_create([row for _number, (row, _token) in batch])
-        OrganizationAccess.objects.bulk_create([_access(row) for _number, (row, _token) in batch])
+        OrganizationAccess.objects.bulk_create(
+            [_access(row, boards[row.host_id]) for _number, (row, _token) in batch]
+        )
         asked += [
             _exchange(row, token, key=dice.choice(keys)) for number, (row, token) in batch if number in wanted
         ]
@@ -92,9 +95,18 @@ def _credentials(
             yield made, token
 
 
-def _access(row: Credential) -> OrganizationAccess:
+def _organization(place: Host) -> Organization:
+    return Organization.objects.create(host=place, key="acme", name="Acme", first_seen_at=timezone.now())
+
+
+def _access(row: Credential, organization: Organization) -> OrganizationAccess:
+    now = timezone.now()
     return OrganizationAccess(
-        credential=row, key="acme", name="Acme", state=AccessState.ACCESSIBLE, checked_at=timezone.now()
+        credential=row,
+        organization=organization,
+        state=AccessState.ACCESSIBLE,
+        checked_at=now,
+        since=now,
     )
 
 

@@ -13,11 +13,20 @@ from django.utils import timezone
 
 from credentials.crypto.key_file import prepend_entry
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host, Scope, ServiceClient, Status
+from credentials.models import (
+    AccessState,
+    Credential,
+    Host,
+    Organization,
+    OrganizationAccess,
+    Scope,
+    ServiceClient,
+    Status,
+)
 from credentials.providers.tokens import Kind
 from credentials.services import audit, clients, hosts, vault
 from credentials.services.audit import Actor
-from credentials.services.verify import subject_of
+from credentials.services.logins import subject_of
 from tests.sandbox import RunningSandbox
 
 __all__ = ["Host", "uuid4"]
@@ -97,6 +106,18 @@ def credential(
         data={"envelope_mac": vault.envelope_mac(made)},
     )
     return made
+
+
+def access(
+    to: Credential, key: str, *, state: str = AccessState.UNKNOWN, name: str = "", **fields: Any
+) -> OrganizationAccess:
+    """What the organization ``key`` answers through a credential."""
+    now = timezone.now()
+    organization, _created = Organization.objects.get_or_create(
+        host=to.host, key=key.lower(), defaults={"name": name or key, "first_seen_at": now}
+    )
+    values = {"checked_at": now, "since": now, **fields}
+    return OrganizationAccess.objects.create(credential=to, organization=organization, state=state, **values)
 
 
 def client(

@@ -37,7 +37,7 @@ class OrganizationInline(AnyInline):
 
     model = OrganizationAccess
     template = "admin/credentials/read_only_rows.html"
-    fields = ("name", "answer", "evidence", "mend", "first_seen_at", "checked_at")
+    fields = ("organization", "answer", "evidence", "mend", "since", "checked_at")
     readonly_fields = fields
     extra = 0
     can_delete = False
@@ -208,7 +208,7 @@ def _named(credential: Credential) -> str:
 def _check(request: HttpRequest, credential: Credential) -> tuple[str, int]:
     """What the host says of the credential, and how a message about it should look."""
     try:
-        found = verify.verify(actor=actor_of(request), credential=credential, purpose=PURPOSE)
+        found = verify.verify(actor=actor_of(request), credential=credential, purpose=PURPOSE, by_hand=True)
     except ForgekeyError as error:
         return _("not checked: %s") % error, messages.ERROR
     return f"{found.title}. {found.summary}", messages.SUCCESS if found.ok else messages.WARNING

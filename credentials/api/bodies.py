@@ -100,7 +100,11 @@ def organization_body(credential: Credential, access: OrganizationAccess) -> dic
     if access.mend_url and access.state in _LINK_OF:
         links[_LINK_OF[AccessState(access.state)]] = access.mend_url
     return {
-        "organization": {"host": credential.host.slug, "key": access.key, "name": access.name},
+        "organization": {
+            "host": credential.host.slug,
+            "key": access.organization.key,
+            "name": access.organization.name,
+        },
         "state": access.state,
         "evidence": access.evidence,
         "checked_at": timestamp(access.checked_at),

@@ -192,7 +192,10 @@ class Verify(CredentialsView):
     def post(self, request: Request, credential_id: UUID) -> Response:
         credential = self.open_credential(credential_id)
         found = verify.verify(
-            actor=self.caller.actor, credential=credential, purpose="verification on demand"
+            actor=self.caller.actor,
+            credential=credential,
+            purpose="verification on demand",
+            by_hand=self.caller.client is None,
         )
         return answer(self.told(credential_id, found))
 

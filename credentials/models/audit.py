@@ -53,6 +53,7 @@ class AuditEvent(models.Model):
             models.Index(fields=("actor_kind", "actor_id", "-seq"), name="audit_by_actor"),
             models.Index(fields=("subject_kind", "subject_id", "-seq"), name="audit_by_subject"),
             models.Index(fields=("owner_id", "-seq"), name="audit_by_owner"),
+            models.Index(fields=("host", "organization", "-seq"), name="audit_by_organization"),
         )
 
     def __str__(self) -> str:

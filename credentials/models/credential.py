@@ -34,6 +34,14 @@ class Status(models.TextChoices):
 # What may be lent. Not checked yet is lent too: a provider's outage must not stop an import.
 LENDABLE = (Status.VALID, Status.LIMITED, Status.EXPIRING, Status.UNVERIFIED)
 
+
+class Hold(models.TextChoices):
+    """Why a credential is left alone for a while."""
+
+    REFUSED = "refused", _("refused")
+    QUOTA = "quota", _("its quota is spent")
+
+
 EnvelopeName = Literal["access", "refresh"]
 
 
@@ -41,8 +49,10 @@ class Credential(models.Model):
     """One secret of one account on one host, with what was learned about it.
 
     ``account_id`` and ``account_name`` are empty while the identity is unknown; ``scopes`` is null while
-    the provider does not tell them. ``key_id`` names the ring key that wraps both envelopes. A
-    disconnected row keeps its history but neither envelope nor fingerprint.
+    the provider does not tell them. ``sealed_at`` is when the present secret was stored. ``refusals``
+    counts refused calls in a row; until ``hold_until`` nobody asks with this credential of their own accord
+    (services/holds.py). ``key_id`` names the ring key that wraps both envelopes. A disconnected row keeps
+    its history but neither envelope nor fingerprint.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -68,6 +78,10 @@ class Credential(models.Model):
     oauth_client_id = models.CharField(_("OAuth client id"), max_length=200, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
     last_verified_at = models.DateTimeField(_("last verified"), null=True)
+    sealed_at = models.DateTimeField(null=True, editable=False)
+    refusals = models.PositiveSmallIntegerField(default=0, editable=False)
+    hold_until = models.DateTimeField(null=True, editable=False)
+    hold_reason = models.CharField(max_length=10, choices=Hold.choices, blank=True, editable=False)
     generation = models.PositiveBigIntegerField(default=1, editable=False)
     key_id = models.CharField(max_length=16, blank=True, editable=False, db_index=True)
     access_envelope = models.BinaryField(null=True, editable=False)

@@ -182,6 +182,8 @@ class Provider(ABC):
             headers=headers,
         )
         problem = self.translate(answer)
+        if isinstance(problem, ProviderUnreachable):
+            self.door.gate.failed(problem)
         if problem is not None:
             raise problem
         return answer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -25,6 +25,7 @@ from credentials.errors import (
     AddressInvalid,
     ForgekeyError,
     ProviderAnswerUnexpected,
+    ProviderError,
     ProviderRateLimited,
     ProviderUnreachable,
 )
@@ -109,13 +110,40 @@ class _Session(requests.Session):
         return None
 
 
+class Gate(Protocol):
+    """Decides before each request whether a host may be asked, and learns how it went."""
+
+    def enter(self) -> None:
+        """Raises ProviderUnreachable where nothing may be sent at this moment."""
+
+    def succeeded(self) -> None:
+        """The host answered."""
+
+    def failed(self, problem: ProviderError) -> None:
+        """The host did not answer, or not as itself."""
+
+
+class OpenGate:
+    """Lets every request pass."""
+
+    def enter(self) -> None:
+        return
+
+    def succeeded(self) -> None:
+        return
+
+    def failed(self, problem: ProviderError) -> None:
+        return
+
+
 class Door:
     """Asks one HTTP question at a time, and believes little of the answer.
 
     * ``allow_private`` opens loopback and private networks (and there, unencrypted HTTP);
     * ``timeout`` is (connect, read) and ``deadline`` the whole exchange, in seconds;
     * ``max_body`` caps an answer in bytes, counted after decompression;
-    * ``ca_bundle`` is the path of a PEM file that replaces the public certificate authorities.
+    * ``ca_bundle`` is the path of a PEM file that replaces the public certificate authorities;
+    * ``gate`` is asked before each request.
 
     A door may be shared between threads; each gets a requests session of its own.
     """
@@ -130,6 +158,7 @@ class Door:
         resolver: Resolver = socket.getaddrinfo,
         user_agent: str = "Forgekey",
         ca_bundle: str | None = None,
+        gate: Gate | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._allow_private = allow_private
@@ -139,6 +168,7 @@ class Door:
         self._resolver = resolver
         self._user_agent = user_agent
         self._ca_bundle = ca_bundle
+        self.gate: Gate = gate or OpenGate()
         self._now = now
         self._local = threading.local()
 
@@ -164,27 +194,15 @@ class Door:
         target = f"{url}?{urlencode(params)}" if params else url
         if not _URL.fullmatch(target):
             raise AddressInvalid("this is no address that a request can go to")
-        # The frames that see the plaintext are gone before anything is raised, so that no traceback
-        # with local variables can show it.
-        outcome = self._ask(method, target, auth=auth, json=json, form=form, headers=headers or {})
-        if isinstance(outcome, str):
-            raise ProviderUnreachable("the host cannot be reached", evidence=f"{call}: {outcome}")
-        if isinstance(outcome, ForgekeyError):
-            raise outcome
-        return self._judged(outcome)
-
-    @staticmethod
-    def _path(url: str) -> str:
+        self.gate.enter()
         try:
-            return urlsplit(url).path or "/"
-        except ValueError:
-            return "?"
-
-    def _judged(self, answer: Answer) -> Answer:
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status < HTTPStatus.OK:
-            raise ProviderUnreachable(
-                "the host is out of order", status=answer.status, evidence=answer.evidence
-            )
+            answer = self._answered(call, method, target, auth=auth, json=json, form=form, headers=headers)
+        except ProviderUnreachable as problem:
+            self.gate.failed(problem)
+            raise
+        # A page where JSON was due is no sign of health.
+        if answer.json is not None or answer.status == HTTPStatus.NO_CONTENT:
+            self.gate.succeeded()
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ProviderRateLimited(
                 "the quota of the host is spent",
@@ -193,6 +211,37 @@ class Door:
                 retry_after=retry_after(answer.headers, self._now()),
             )
         return answer
+
+    def _answered(
+        self,
+        call: str,
+        method: str,
+        target: str,
+        *,
+        auth: Auth | None,
+        json: object | None,
+        form: Mapping[str, str | Secret] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Answer:
+        # The frames that see the plaintext are gone before anything is raised, so that no traceback
+        # with local variables can show it.
+        outcome = self._ask(method, target, auth=auth, json=json, form=form, headers=headers or {})
+        if isinstance(outcome, str):
+            raise ProviderUnreachable("the host cannot be reached", evidence=f"{call}: {outcome}")
+        if isinstance(outcome, ForgekeyError):
+            raise outcome
+        if outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR or outcome.status < HTTPStatus.OK:
+            raise ProviderUnreachable(
+                "the host is out of order", status=outcome.status, evidence=outcome.evidence
+            )
+        return outcome
+
+    @staticmethod
+    def _path(url: str) -> str:
+        try:
+            return urlsplit(url).path or "/"
+        except ValueError:
+            return "?"
 
     def _ask(
         self,

@@ -16,9 +16,10 @@ from credentials.models import Credential, Host, Status
 from credentials.providers import registry, tokens
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
-from credentials.services import audit, hosts, vault
+from credentials.services import audit, hosts, organizations, vault
 from credentials.services.audit import Actor
-from credentials.services.verify import Look, apply_proof, keep_organizations, look, subject_of
+from credentials.services.logins import subject_of
+from credentials.services.verify import Look, apply_proof, look
 from credentials.verdicts import Verdict, VerdictCode, verdict
 
 
@@ -190,7 +191,7 @@ def _store(
     credential.label = entry.label or credential.label
     credential.expires_at = entry.expires_at
     credential.scopes, credential.status = None, Status.UNVERIFIED
-    put_secret(credential, access=login.token, refresh=None)
+    put_secret(credential, access=login.token, refresh=None, now=now)
     save_with_facts(credential, found, actor=actor, action=action, now=now)
     return Connected(credential=credential, verdict=found.verdict, created=created)
 
@@ -202,8 +203,10 @@ def _lock_unchanged(credential: Credential) -> None:
         raise Conflict("This credential was changed meanwhile. Look at it again, then repeat.")
 
 
-def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None) -> None:
+def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None, now: datetime) -> None:
     credential.generation += 1
+    credential.sealed_at = now
+    credential.refusals, credential.hold_until, credential.hold_reason = 0, None, ""
     credential.key_id = vault.primary_key_id()
     credential.access_envelope = vault.seal_secret(access, credential.binding("access"))
     credential.refresh_envelope = (
@@ -217,8 +220,7 @@ def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action
         apply_proof(credential, found.proof, now=now)
     credential.status_detail = "" if found.verdict.ok else found.verdict.code.value
     credential.save()
-    if found.organizations is not None:
-        keep_organizations(credential, found.organizations, now=now)
+    organizations.observe(credential, found.organizations, actor=actor, now=now)
     audit.record(
         action,
         actor=actor,

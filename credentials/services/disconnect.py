@@ -14,7 +14,7 @@ from credentials.models import Credential, Status
 from credentials.providers.facts import Revocation, RevocationResult
 from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor
-from credentials.services.verify import login_of, subject_of
+from credentials.services.logins import login_of, subject_of
 
 
 def disconnect(
@@ -51,6 +51,7 @@ def _take_secret(*, actor: Actor, credential: Credential, now: datetime) -> Secr
         current.generation += 1
         current.save()
         current.organizations.all().delete()
+        current.repositories.all().delete()
         audit.record(
             "credential.disconnected",
             actor=actor,

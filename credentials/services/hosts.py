@@ -20,6 +20,7 @@ from credentials.providers.http import Door
 from credentials.providers.repository_url import parse
 from credentials.services import audit, vault
 from credentials.services.audit import Actor, Subject
+from credentials.services.gate import HostGate
 
 
 def get(slug: str) -> Host:
@@ -41,19 +42,21 @@ def facts_of(host: Host) -> HostFacts:
     )
 
 
-def door_of(host: Host) -> Door:
-    """The guarded way to a host's network, with the host's own policy."""
+def door_of(host: Host, *, now: Callable[[], datetime] = timezone.now) -> Door:
+    """The guarded way to a host's network, with the host's own policy and behind its circuit breaker."""
     return Door(
         allow_private=host.allow_private_network,
         timeout=(conf.connect_timeout.total_seconds(), conf.read_timeout.total_seconds()),
         deadline=conf.read_timeout.total_seconds(),
         user_agent=conf.product_name,
+        gate=HostGate(host, now=now),
+        now=now,
     )
 
 
 def provider_of(host: Host, *, now: Callable[[], datetime] = timezone.now) -> Provider:
     """The provider that speaks to ``host``."""
-    return registry.get(host.provider)(host=facts_of(host), door=door_of(host), now=now)
+    return registry.get(host.provider)(host=facts_of(host), door=door_of(host, now=now), now=now)
 
 
 def subject_of(host: Host) -> Subject:

@@ -16,7 +16,7 @@ from credentials.services import audit, clients, queue, vault
 from credentials.services.audit import Actor
 from credentials.services.choice import Candidate
 from credentials.services.lend import LentCredential
-from credentials.services.verify import login_of, subject_of
+from credentials.services.logins import login_of, subject_of
 
 
 def get(*, client: ServiceClient, lease_id: UUID) -> Lease:

@@ -12,7 +12,7 @@ from credentials.models import Credential, IdempotencyRecord, PendingConnection,
 from credentials.providers.tokens import Kind
 from credentials.services import audit, audit_proof
 from credentials.services.audit import Actor
-from credentials.services.verify import subject_of
+from credentials.services.logins import subject_of
 
 IDEMPOTENCY_KEPT = timedelta(days=1)
 _ACTOR = Actor.system("maintenance")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from credentials.conf import conf
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted
 from credentials.models import Credential, Host, PendingConnection, Status
-from credentials.providers.facts import Login
+from credentials.providers.facts import Login, OrganizationState
 from credentials.providers.grants import OAuthGrant
 from credentials.providers.tokens import Kind
 from credentials.services import audit, hosts, vault
@@ -28,8 +29,11 @@ from credentials.services.connect import (
     refuse_another_account,
     save_with_facts,
 )
-from credentials.services.verify import Look, look
+from credentials.services.verify import DEAD, Look, look
 from credentials.verdicts import VerdictCode
+
+# Seconds between the looks at a token that its own provider does not know yet.
+_PAUSES = (0.5, 1.0, 2.0)
 
 
 def receive_grant(
@@ -40,16 +44,18 @@ def receive_grant(
     grant: OAuthGrant,
     reconnects: Credential | None,
     now: Callable[[], datetime] = timezone.now,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> PendingConnection:
     """Keep what an OAuth flow brought back, sealed, until its owner confirms it.
 
-    Raises TokenNotAccepted where the provider refuses the very token it gave, or where a reconnect
-    answered for another account; ProviderUnreachable where nobody could be asked whose it is.
+    Raises TokenNotAccepted where the provider refuses what it gave for another reason than not knowing
+    it, or where a reconnect answered for another account; ProviderUnreachable where nobody could be asked
+    whose it is, or the provider does not know its own token even after a few seconds (``sleep`` waits).
     """
     login = Login(token=grant.access, kind=Kind.OAUTH)
-    found = look(host, login, now=now)
+    found = _look_patiently(host, login, now=now, sleep=sleep)
     if found.proof is None:
-        if found.known:
+        if found.known and found.verdict.code not in DEAD:
             raise TokenNotAccepted(found.verdict)
         raise ProviderUnreachable(f"{host.name} did not say whose account this is.")
     if reconnects is not None:
@@ -63,6 +69,19 @@ def receive_grant(
         scopes=scopes,
         now=now(),
     )
+
+
+def _look_patiently(
+    host: Host, login: Login, *, now: Callable[[], datetime], sleep: Callable[[float], None]
+) -> Look:
+    """A token made a moment ago may be unknown to the next of the provider's servers."""
+    found = look(host, login, now=now)
+    for pause in _PAUSES:
+        if found.verdict.code not in DEAD:
+            break
+        sleep(pause)
+        found = look(host, login, now=now)
+    return found
 
 
 @transaction.atomic
@@ -83,7 +102,11 @@ def _seal_pending(
         "account_name": identity.account_name if identity else "",
         "scopes": list(scopes) if scopes is not None else None,
         "expires_at": (now.timestamp() + expires_in) if expires_in else None,
-        "organizations": [fact.name or fact.key for fact in found.organizations or ()],
+        "organizations": [
+            fact.name or fact.key
+            for fact in found.organizations
+            if fact.state is OrganizationState.ACCESSIBLE
+        ],
     }
     pending.expires_at = now + conf.pending_duration
     pending.access_envelope = vault.seal_secret(grant.access, pending.binding("access"))
@@ -129,7 +152,7 @@ def confirm(
         else None
     )
     found = look(pending.host, Login(token=access, kind=Kind.OAUTH), now=now)
-    if found.known and found.proof is None:
+    if found.known and found.proof is None and found.verdict.code not in DEAD:
         raise TokenNotAccepted(found.verdict)
     return _store_grant(actor=actor, pending=pending, access=access, refresh=refresh, found=found, now=now())
 
@@ -157,7 +180,7 @@ def _store_grant(
     ends = pending.facts["expires_at"]
     credential.expires_at = datetime.fromtimestamp(ends, tz=now.tzinfo) if ends else None
     credential.status = Status.UNVERIFIED
-    put_secret(credential, access=access, refresh=refresh)
+    put_secret(credential, access=access, refresh=refresh, now=now)
     save_with_facts(
         credential,
         found,

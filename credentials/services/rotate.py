@@ -134,7 +134,7 @@ def _event(store: Store, row: Any) -> AuditEvent:
     data: dict[str, object] = {"key_id": vault.primary_key_id()}
     if isinstance(row, Credential):
         data |= {"generation": row.generation, "envelope_mac": vault.envelope_mac(row)}
-    return audit.build(f"{store.kind}.rewrapped", actor=_ACTOR, subject=store.subject_of(row), data=data)
+    return audit.build(store.rewrapped, actor=_ACTOR, subject=store.subject_of(row), data=data)
 
 
 def _stored(store: Store, changes: Sequence[_Change]) -> set[Any]:

@@ -14,7 +14,7 @@ from django.db.models.functions import Substr
 from credentials.crypto.envelope import Binding
 from credentials.crypto.keyring import KEY_ID_LENGTH, KeyRing
 from credentials.models import Credential, Host, PendingConnection, PurposeKey
-from credentials.services import hosts, vault, verify
+from credentials.services import hosts, logins, vault
 from credentials.services.audit import Subject
 
 # Where the envelope's format puts the key id, counted from 1 as SQL does.
@@ -25,11 +25,12 @@ _KEY_ID_AT = 3
 class Store:
     """One model with envelopes: its columns, what each is bound to, and how the trail names a row.
 
-    ``kind`` is one word for people and for audit actions. Where ``has_key_id``, a column names the key,
+    ``kind`` is one word for people, ``rewrapped`` the audit action of a rotation. Where ``has_key_id``, a column names the key,
     and is indexed; elsewhere rows are few and the envelope's own bytes are read.
     """
 
     kind: str
+    rewrapped: str
     model: type[Model]
     bindings: dict[str, Callable[[Any], Binding]]
     subject_of: Callable[[Any], Subject]
@@ -83,6 +84,7 @@ STORES = (
     # First, because the trail and every fingerprint depend on them.
     Store(
         kind="purpose_key",
+        rewrapped="purpose_key.rewrapped",
         model=PurposeKey,
         bindings={"envelope": lambda row: row.binding},
         subject_of=lambda row: Subject(kind="purpose_key", id=str(row.pk), name=row.purpose),
@@ -90,6 +92,7 @@ STORES = (
     ),
     Store(
         kind="host",
+        rewrapped="host.rewrapped",
         model=Host,
         bindings={
             "client_secret_envelope": lambda row: row.client_secret_binding(row.client_secret_generation)
@@ -99,6 +102,7 @@ STORES = (
     ),
     Store(
         kind="connection",
+        rewrapped="connection.rewrapped",
         model=PendingConnection,
         bindings={
             "access_envelope": lambda row: row.binding("access"),
@@ -110,12 +114,13 @@ STORES = (
     ),
     Store(
         kind="credential",
+        rewrapped="credential.rewrapped",
         model=Credential,
         bindings={
             "access_envelope": lambda row: row.binding("access"),
             "refresh_envelope": lambda row: row.binding("refresh"),
         },
-        subject_of=verify.subject_of,
+        subject_of=logins.subject_of,
         has_key_id=True,
         related=("host", "owner"),
     ),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from credentials.conf import conf
-from credentials.crypto.secret import Secret
 from credentials.errors import (
     AccessRefused,
     AddressForbidden,
@@ -20,12 +19,13 @@ from credentials.errors import (
     ProviderUnreachable,
     TokenRejected,
 )
-from credentials.models import Credential, Host, OrganizationAccess, Status
-from credentials.providers.base import Provider
+from credentials.models import Credential, Hold, Host, Status
+from credentials.providers import registry
 from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
-from credentials.services import audit, hosts, vault
-from credentials.services.audit import Actor, Subject
+from credentials.services import audit, gate, holds, hosts, organizations
+from credentials.services.audit import Actor
+from credentials.services.logins import open_login, subject_of
 from credentials.verdicts import Check, Verdict, VerdictCode, verdict
 
 
@@ -39,31 +39,18 @@ class Look:
 
     verdict: Verdict
     proof: Verification | None = None
-    organizations: tuple[OrganizationFact, ...] | None = None
+    organizations: tuple[OrganizationFact, ...] = ()
     known: bool = True
+    retry_after: timedelta | None = None
 
 
-def subject_of(credential: Credential) -> Subject:
-    """A credential as an audit event names it."""
-    return Subject(
-        kind="credential",
-        id=str(credential.pk),
-        name=str(credential),
-        owner_id=str(credential.owner_id),
-        owner_name=credential.owner.get_username(),
-        host=credential.host.slug,
-    )
+def look(
+    host: Host, login: Login, *, also: Sequence[str] = (), now: Callable[[], datetime] = timezone.now
+) -> Look:
+    """Ask the provider who the token belongs to, what it may do, and what each organization answers.
 
-
-def login_of(credential: Credential, token: Secret) -> Login:
-    """What the provider needs beside the token."""
-    return Login(
-        token=token, kind=Kind(credential.kind), email=credential.email, username=credential.username
-    )
-
-
-def look(host: Host, login: Login, *, now: Callable[[], datetime] = timezone.now) -> Look:
-    """Ask the provider who the token belongs to and what it may do. Writes nothing."""
+    ``also`` are the keys of organizations to ask about beside those that are listed. Writes nothing.
+    """
     provider = hosts.provider_of(host, now=now)
     values: dict[str, object] = {
         "provider": provider.title,
@@ -82,14 +69,16 @@ def look(host: Host, login: Login, *, now: Callable[[], datetime] = timezone.now
     except AccessRefused as error:
         return Look(verdict=answer(VerdictCode(error.verdict_code), error.evidence))
     except ProviderRateLimited as error:
-        return Look(verdict=answer(VerdictCode.RATE_LIMITED, error.evidence), known=False)
+        limited = answer(VerdictCode.RATE_LIMITED, error.evidence)
+        return Look(verdict=limited, known=False, retry_after=error.retry_after)
     except (ProviderUnreachable, AddressForbidden) as error:
         return Look(verdict=answer(VerdictCode.HOST_UNREACHABLE, str(error)), known=False)
     except (ProviderAnswerUnexpected, ProviderError) as error:
         return Look(verdict=answer(VerdictCode.UNKNOWN, error.evidence), known=False)
     code = VerdictCode.SCOPE_MISSING if proof.missing_scopes else VerdictCode.OK
     found = answer(code, "; ".join(proof.evidence), scopes=", ".join(proof.missing_scopes))
-    return Look(verdict=found, proof=proof, organizations=_organizations(provider, login))
+    board = organizations.look(provider, login, also=also)
+    return Look(verdict=found, proof=proof, organizations=tuple(board))
 
 
 def _rejection(reason: str) -> VerdictCode:
@@ -97,14 +86,6 @@ def _rejection(reason: str) -> VerdictCode:
         "expired": VerdictCode.TOKEN_EXPIRED,
         "revoked": VerdictCode.TOKEN_REVOKED,
     }.get(reason, VerdictCode.TOKEN_REJECTED)
-
-
-def _organizations(provider: Provider, login: Login) -> tuple[OrganizationFact, ...] | None:
-    """The list is comfort: where it cannot be had, the token is no less proved."""
-    try:
-        return provider.organizations(login)
-    except ProviderError:
-        return None
 
 
 def status_of(proof: Verification, *, expires_at: datetime | None, now: datetime) -> Status:
@@ -128,21 +109,27 @@ def failed_status(credential: Credential, code: VerdictCode) -> Status:
 
 
 def verify(
-    *, actor: Actor, credential: Credential, purpose: str, now: Callable[[], datetime] = timezone.now
+    *,
+    actor: Actor,
+    credential: Credential,
+    purpose: str,
+    by_hand: bool = False,
+    now: Callable[[], datetime] = timezone.now,
 ) -> Verdict:
     """Look at the provider and bring the credential up to date.
 
     The opening of its secret is recorded first. An outage, a spent quota or an answer no rule explains
-    leaves the credential as it was. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    leaves the credential as it was. While the host or the credential must be left alone nothing is opened
+    or asked; ``by_hand`` says that a person asked for it by a button, who waits only seconds after a
+    refusal. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
     """
-    subject = subject_of(credential)
-    token = vault.open_credential(
-        credential,
-        record=lambda: audit.record_durably(
-            "credential.opened", actor=actor, subject=subject, purpose=purpose
-        ),
-    )
-    found = look(credential.host, login_of(credential, token), now=now)
+    if (early := _not_now(credential, by_hand=by_hand, now=now())) is not None:
+        return early
+    login = open_login(credential, actor=actor, purpose=purpose)
+    also = organizations.keys_of_interest(credential)
+    found = look(credential.host, login, also=also, now=now)
+    if _may_lag(credential, found, now=now()):
+        found = replace(found, known=False, verdict=_without_proof(credential, VerdictCode.UNKNOWN))
     with transaction.atomic():
         current = Credential.objects.select_for_update().get(pk=credential.pk)
         # A newer secret came while we asked, or the owner disconnected: the answer is about the old one.
@@ -152,18 +139,45 @@ def verify(
     return found.verdict
 
 
+def _not_now(credential: Credential, *, by_hand: bool, now: datetime) -> Verdict | None:
+    """Why nothing is asked at this moment, if so; what is known stands."""
+    if gate.is_open(credential.host, now=now):
+        return _without_proof(credential, VerdictCode.HOST_UNREACHABLE)
+    if not holds.is_held(credential, now=now, by_hand=by_hand):
+        return None
+    if credential.hold_reason == Hold.QUOTA:
+        return _without_proof(credential, VerdictCode.RATE_LIMITED)
+    return _without_proof(credential, VerdictCode.UNKNOWN)
+
+
+def _without_proof(credential: Credential, code: VerdictCode) -> Verdict:
+    host = credential.host
+    names = {"host": host.name, "provider": registry.get(host.provider).title}
+    return verdict(code, values=names, host=host.slug, credential=str(credential.pk))
+
+
+def _may_lag(credential: Credential, found: Look, *, now: datetime) -> bool:
+    """A provider's replicas may not know a token yet that another of them has just made."""
+    young = credential.sealed_at is not None and now - credential.sealed_at < LAG
+    return young and credential.kind == Kind.OAUTH and found.proof is None and found.verdict.code in DEAD
+
+
 def _keep(current: Credential, found: Look, *, actor: Actor, now: datetime) -> None:
     before = current.status
     if found.proof is not None:
         apply_proof(current, found.proof, now=now)
-    elif found.known and found.verdict.code in _DEAD:
+        holds.clear(current)
+    elif found.known and found.verdict.code in DEAD:
         current.status = failed_status(current, found.verdict.code)
-    current.status_detail = "" if found.verdict.ok else found.verdict.code.value
+        holds.note_refusal(current, now=now)
+    elif found.verdict.code is VerdictCode.RATE_LIMITED:
+        holds.note_quota(current, wait=found.retry_after, now=now)
+    if found.known:
+        current.status_detail = "" if found.verdict.ok else found.verdict.code.value
     if before == Status.QUARANTINED:
         current.status = before
     current.save()
-    if found.organizations is not None:
-        keep_organizations(current, found.organizations, now=now)
+    organizations.observe(current, found.organizations, actor=actor, now=now)
     audit.record(
         "credential.verified",
         actor=actor,
@@ -176,7 +190,10 @@ def _keep(current: Credential, found: Look, *, actor: Actor, now: datetime) -> N
     )
 
 
-_DEAD = (VerdictCode.TOKEN_REJECTED, VerdictCode.TOKEN_EXPIRED, VerdictCode.TOKEN_REVOKED)
+# How long a fresh token may be unknown to some of its provider's servers.
+LAG = timedelta(minutes=2)
+
+DEAD = (VerdictCode.TOKEN_REJECTED, VerdictCode.TOKEN_EXPIRED, VerdictCode.TOKEN_REVOKED)
 
 
 def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -> None:
@@ -195,20 +212,3 @@ def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -
     credential.oauth_client_id = proof.oauth_client_id or credential.oauth_client_id
     credential.status = status_of(proof, expires_at=credential.expires_at, now=now)
     credential.last_verified_at = now
-
-
-def keep_organizations(credential: Credential, facts: tuple[OrganizationFact, ...], *, now: datetime) -> None:
-    """Bring the credential's organizations up to date. One that is not listed is kept: half a list
-    is not a list."""
-    for fact in facts:
-        OrganizationAccess.objects.update_or_create(
-            credential=credential,
-            key=fact.key.lower(),
-            defaults={
-                "name": fact.name or fact.key,
-                "state": fact.state.value,
-                "evidence": fact.evidence[:300],
-                "mend_url": fact.url,
-                "checked_at": now,
-            },
-        )

@@ -186,13 +186,13 @@ _REASON: Mapping[str, VerdictCode] = {
 
 
 def _sorted(credential: Credential) -> list[OrganizationAccess]:
-    return sorted(credential.organizations.all(), key=lambda access: access.key)
+    return sorted(credential.organizations.all(), key=lambda access: access.organization.key)
 
 
 def _organization(access: OrganizationAccess) -> OrganizationRow:
     needs_mending = access.state != AccessState.ACCESSIBLE
     return OrganizationRow(
-        name=access.name,
+        name=access.organization.name,
         badge=words.access_badge(access.state),
         checked_at=access.checked_at,
         mend_url=access.mend_url if needs_mending else "",

@@ -52,7 +52,10 @@ def test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if not chosen.host.is_enabled:
         raise NotFound("This host is switched off.")
     found = verify.verify(
-        actor=actor_of_user(request.META, request.user), credential=chosen, purpose="test by its owner"
+        actor=actor_of_user(request.META, request.user),
+        credential=chosen,
+        purpose="test by its owner",
+        by_hand=True,
     )
     if request.headers.get("HX-Request") == "true":
         context = {
@@ -62,10 +65,8 @@ def test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
         }
         return render(request, "credentials/_test_result.html", context)
-    if found.ok:
-        messages.success(request, f"{found.title}. {found.summary}")
-    else:
-        messages.info(request, _("Checked just now; the answer is below."))
+    say = messages.success if found.ok else messages.info
+    say(request, f"{found.title}. {found.summary}")
     return redirect("credential", credential_id=chosen.pk)
 
 

@@ -32,7 +32,7 @@ def own_credentials(user: Any) -> QuerySet[Credential]:
     latest = Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at")
     return (
         Credential.objects.select_related("host", "owner")
-        .prefetch_related("organizations")
+        .prefetch_related("organizations__organization")
         .defer(*_SEALED)
         .filter(owner=user)
         .exclude(status=Status.DISCONNECTED)

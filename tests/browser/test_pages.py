@@ -14,7 +14,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Lease, OrganizationAccess, Status
+from credentials.models import Credential, Lease, Status
 from credentials.providers.tokens import Kind
 from tests import builders
 from tests.browser.chromium import DESK, PHONE, Scheme, Watched, browsing, sign_in
@@ -63,9 +63,7 @@ def full_house(alice: User) -> list[Credential]:
         scopes=["repo", "read:org"],
     )
     for key, state in (("acme", "accessible"), ("assxxx", "not_approved"), ("sso-corp", "sso_required")):
-        OrganizationAccess.objects.create(
-            credential=granted, key=key, name=key, state=state, mend_url=github.web_url, checked_at=now
-        )
+        builders.access(granted, key, state=state, mend_url=github.web_url)
     limited = builders.credential(
         alice,
         github,

@@ -15,10 +15,9 @@ from django.contrib.auth.models import Permission, User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host, Lease, OrganizationAccess, PendingConnection, ServiceClient
+from credentials.models import Credential, Host, Lease, PendingConnection, ServiceClient
 from credentials.services import clients, lend, vault
 from tests import builders
 
@@ -76,9 +75,7 @@ def stock(owner: User, *, count: int = 10) -> Stock:
         made.append(
             builders.credential(owner, host, token=CANARY.format(number), account_name=f"octo-{number}")
         )
-        OrganizationAccess.objects.create(
-            credential=made[-1], key="acme", name="acme", checked_at=timezone.now()
-        )
+        builders.access(made[-1], "acme")
     client, key = builders.client()
     for credential in made:
         borrow(key.reveal(), credential)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from credentials.models import AuditEvent, Credential, Host, OrganizationAccess, Status
+from credentials.models import AuditEvent, Credential, Host, Status
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from tests import builders
@@ -72,14 +72,12 @@ def test_the_page_of_a_credential_tells_what_was_learned(desk: Client, alice: Us
         missing_scopes=["workflow"],
         email="a@example.org",
     )
-    OrganizationAccess.objects.create(
-        credential=chosen,
-        key="assxxx",
-        name="assxxx",
+    builders.access(
+        chosen,
+        "assxxx",
         state="not_approved",
         evidence="GET /user/memberships/orgs: 403",
         mend_url="https://github.com/orgs/assxxx/policies",
-        checked_at=timezone.now(),
     )
 
     answer = desk.get(page(Credential, "change", chosen.pk))
@@ -100,9 +98,7 @@ def test_the_page_of_a_credential_tells_what_was_learned(desk: Client, alice: Us
 
 def test_a_link_that_is_no_web_address_is_not_a_link(desk: Client, alice: User) -> None:
     chosen = builders.credential(alice, builders.host())
-    OrganizationAccess.objects.create(
-        credential=chosen, key="x", name="x", mend_url="javascript:alert(1)", checked_at=timezone.now()
-    )
+    builders.access(chosen, "x", mend_url="javascript:alert(1)")
 
     assert b"javascript:" not in desk.get(page(Credential, "change", chosen.pk)).content
 

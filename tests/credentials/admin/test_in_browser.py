@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from credentials.models import AuditEvent, Credential, Host, Lease, OrganizationAccess, ServiceClient, Status
+from credentials.models import AuditEvent, Credential, Host, Lease, ServiceClient, Status
 from tests import builders
 from tests.browser.chromium import DESK, Scheme, browsing, sign_in
 from tests.credentials.admin.desk import Stock, page, stock
@@ -34,10 +34,9 @@ def looked_at(alice: User) -> Stock:
     for credential, status in zip(made.credentials, Status, strict=True):
         if status != Status.DISCONNECTED:
             Credential.objects.filter(pk=credential.pk).update(status=status)
-    OrganizationAccess.objects.create(
-        credential=made.credentials[0],
-        key="assxxx",
-        name="assxxx",
+    builders.access(
+        made.credentials[0],
+        "assxxx",
         state="not_approved",
         evidence="GET /user/memberships/orgs: 403",
         mend_url="https://github.com/orgs/assxxx/policies/applications/1",

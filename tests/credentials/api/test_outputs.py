@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from django.contrib.auth.models import User
-from django.utils import timezone
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 
-from credentials.models import OrganizationAccess
 from tests import builders
 from tests.credentials.api.conftest import Call
 from tests.sandbox import RunningSandbox
@@ -102,9 +100,7 @@ def test_an_organizations_page_stands_under_what_it_is_for(
 ) -> None:
     credential = builders.credential(alice, builders.host())
     page = "https://github.example/orgs/acme/policies"
-    OrganizationAccess.objects.create(
-        credential=credential, key="acme", name="Acme", state=state, mend_url=page, checked_at=timezone.now()
-    )
+    builders.access(credential, "acme", name="Acme", state=state, mend_url=page)
     _, key = builders.client()
 
     answer = call(key, "GET", f"/credentials/{credential.pk}/organizations/")

@@ -21,7 +21,7 @@ from credentials.errors import (
     NoUsableCredential,
     PermissionRefused,
 )
-from credentials.models import AuditEvent, Lease, OrganizationAccess, Scope, Status
+from credentials.models import AuditEvent, Lease, Scope, Status
 from credentials.services import clients, lend, lend_statements, vault
 from credentials.services.choice import Reason
 from credentials.services.lend import LeaseRequest
@@ -278,13 +278,7 @@ def test_an_organization_wins_by_its_longest_run_of_whole_segments(alice: User) 
     deep = builders.credential(alice, host, token="glpat-deep")
     evil = builders.credential(alice, host, token="glpat-evil")
     for credential, organization in ((wide, "acme"), (deep, "acme/team"), (evil, "acme/tea")):
-        OrganizationAccess.objects.create(
-            credential=credential,
-            key=organization,
-            name=organization,
-            state="accessible",
-            checked_at=timezone.now(),
-        )
+        builders.access(credential, organization, state="accessible")
     _, key = builders.client()
 
     lent = ask(key, repository_url="http://127.0.0.1:9/Acme/Team/cases")

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from credentials.models import Lease, OrganizationAccess, Status
+from credentials.models import Lease, Status
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from tests import builders
@@ -119,15 +119,12 @@ def test_every_status_has_a_word_and_an_icon(alice: User) -> None:
 
 def test_each_organization_has_its_state_and_the_link_that_mends_it(alice: User) -> None:
     held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
-    now = timezone.now()
     for key, state, url in (
         ("acme", "accessible", "https://example.org/never-shown"),
         ("assxxx", "not_approved", "https://example.org/ask"),
         ("sso-corp", "sso_required", "https://example.org/sso"),
     ):
-        OrganizationAccess.objects.create(
-            credential=held, key=key, name=key, state=state, mend_url=url, checked_at=now
-        )
+        builders.access(held, key, state=state, mend_url=url)
     html = page(visit(alice))
     assert 'href="https://example.org/ask"' in html
     assert "Request access" in html
@@ -160,7 +157,7 @@ def test_the_number_of_statements_does_not_grow(alice: User, name: str) -> None:
         for number in range(size):
             held = builders.credential(alice, github, token="ghp_" + f"{size:018}{number:018}")
             for key in range(size):
-                OrganizationAccess.objects.create(credential=held, key=f"o{key}", name="o", checked_at=now)
+                builders.access(held, f"o{key}", name="o")
                 Lease.objects.create(
                     client=lender,
                     credential=held,

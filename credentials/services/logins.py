@@ -1,0 +1,44 @@
+"""Opens a credential for one question to its host: the event that says why comes first."""
+
+from __future__ import annotations
+
+from credentials.crypto.secret import Secret
+from credentials.models import Credential
+from credentials.providers.facts import Login
+from credentials.providers.tokens import Kind
+from credentials.services import audit, vault
+from credentials.services.audit import Actor, Subject
+
+
+def subject_of(credential: Credential) -> Subject:
+    """A credential as an audit event names it."""
+    return Subject(
+        kind="credential",
+        id=str(credential.pk),
+        name=str(credential),
+        owner_id=str(credential.owner_id),
+        owner_name=credential.owner.get_username(),
+        host=credential.host.slug,
+    )
+
+
+def login_of(credential: Credential, token: Secret) -> Login:
+    """What the provider needs beside the token."""
+    return Login(
+        token=token, kind=Kind(credential.kind), email=credential.email, username=credential.username
+    )
+
+
+def open_login(credential: Credential, *, actor: Actor, purpose: str, repository: str = "") -> Login:
+    """The login of a credential, opened after its audit event is durable.
+
+    Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    """
+    subject = subject_of(credential)
+    token = vault.open_credential(
+        credential,
+        record=lambda: audit.record_durably(
+            "credential.opened", actor=actor, subject=subject, purpose=purpose, repository=repository
+        ),
+    )
+    return login_of(credential, token)

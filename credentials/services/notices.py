@@ -1,0 +1,80 @@
+"""News for people: kept until read, and sent by mail to those who have an address here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from smtplib import SMTPException
+from typing import Any
+
+from django.core.mail import send_mail
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from credentials.conf import conf
+from credentials.models import Notice, OrganizationAccess
+from credentials.verdicts import Text
+
+_NEWS = timedelta(days=1)
+_AT_ONCE = 100
+
+
+class Code(StrEnum):
+    """What a notice is about."""
+
+    ORGANIZATION_OPENED = "organization_opened"
+    ORGANIZATION_CLOSED = "organization_closed"
+
+
+TEXTS: Mapping[Code, Text] = {
+    Code.ORGANIZATION_OPENED: _(
+        "%(organization)s now lets your connection to %(host)s in. You can import its repositories."
+    ),
+    Code.ORGANIZATION_CLOSED: _(
+        "%(organization)s no longer lets your connection to %(host)s in. The connection's page says why."
+    ),
+}
+
+
+def text_of(notice: Notice) -> str:
+    """What the notice says, in the active language."""
+    values: dict[str, str] = notice.values
+    return str(TEXTS[Code(notice.code)]) % values
+
+
+def about_organization(access: OrganizationAccess, code: Code, *, now: datetime) -> Notice:
+    """Tell the credential's owner what became of an organization, inside the caller's transaction."""
+    credential = access.credential
+    values = {"organization": access.organization.name, "host": credential.host.name}
+    return Notice.objects.create(
+        user=credential.owner, credential=credential, code=code.value, values=values, created_at=now
+    )
+
+
+def mail_due(*, now: datetime) -> int:
+    """Mail what was not mailed yet; how many went out. One that cannot be sent is tried again next time,
+    for a day: by then the page has told it, or it is no news any more."""
+    sent = 0
+    waiting = Notice.objects.select_related("user").filter(mailed_at=None, created_at__gt=now - _NEWS)
+    for notice in waiting.exclude(user__email="").order_by("created_at")[:_AT_ONCE]:
+        # Claimed first: of two workers one sends.
+        if not Notice.objects.filter(pk=notice.pk, mailed_at=None).update(mailed_at=now):
+            continue
+        try:
+            send_mail(conf.product_name, text_of(notice), None, [notice.user.email])
+        except (OSError, SMTPException):
+            Notice.objects.filter(pk=notice.pk).update(mailed_at=None)
+            break
+        sent += 1
+    return sent
+
+
+def unread(user: Any) -> QuerySet[Notice]:
+    """What a person has not read yet, newest first."""
+    return Notice.objects.filter(user=user, read_at=None)
+
+
+def read(notice: Notice, *, now: datetime) -> None:
+    """The person has read it."""
+    Notice.objects.filter(pk=notice.pk, read_at=None).update(read_at=now)

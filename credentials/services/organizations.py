@@ -1,0 +1,202 @@
+"""The organization board: what every organization answers through a credential, and how that changes.
+
+A state changes only on an answer. What could not be found out leaves what was known, and every change is
+an event of the audit trail, which is therefore the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from credentials.errors import ProviderError
+from credentials.models import AccessState, Credential, Host, Organization, OrganizationAccess
+from credentials.providers.base import Provider
+from credentials.providers.facts import Login, OrganizationFact, OrganizationState
+from credentials.services import audit, holds, hosts, notices
+from credentials.services.audit import Actor
+from credentials.services.logins import open_login, subject_of
+
+# An answer that somebody is waiting to see change, and one that only time or a person changes.
+WAITING = (AccessState.REQUESTED, AccessState.TOKEN_PENDING)
+BLOCKED = (
+    AccessState.NOT_APPROVED,
+    AccessState.DENIED,
+    AccessState.SSO_REQUIRED,
+    AccessState.POLICY_BLOCKED,
+    AccessState.IP_BLOCKED,
+    *WAITING,
+)
+_LONGEST = timedelta(days=1)
+_LONGEST_WAITING = timedelta(hours=6)
+# Owners out of addresses that one refresh asks about, beside what the host lists.
+MOST_ASKED = 30
+
+
+def named(host: Host, keys: Iterable[str], *, now: datetime) -> None:
+    """Remember the owners that an address names: each may be an organization somebody will be asked about."""
+    for key in keys:
+        _organization(host, key, name=key, now=now)
+        Organization.objects.filter(host=host, key=key.lower()).update(last_named_at=now)
+
+
+def _organization(host: Host, key: str, *, name: str, now: datetime) -> Organization:
+    found, created = Organization.objects.get_or_create(
+        host=host, key=key.lower()[:200], defaults={"name": (name or key)[:200], "first_seen_at": now}
+    )
+    if not created and name and name not in {found.name, key}:
+        found.name = name[:200]
+        found.save(update_fields=["name"])
+    return found
+
+
+def observe(
+    credential: Credential, facts: Iterable[OrganizationFact], *, actor: Actor, now: datetime
+) -> None:
+    """Bring the board up to date with what was answered, inside the caller's transaction.
+
+    An organization that is not among ``facts`` is kept as it is: half a list is not a list.
+    """
+    for fact in facts:
+        organization = _organization(credential.host, fact.key, name=fact.name, now=now)
+        _observe_one(credential, organization, fact, actor=actor, now=now)
+
+
+def _observe_one(
+    credential: Credential, organization: Organization, fact: OrganizationFact, *, actor: Actor, now: datetime
+) -> None:
+    access, created = OrganizationAccess.objects.select_for_update().get_or_create(
+        credential=credential,
+        organization=organization,
+        defaults={"state": AccessState.UNKNOWN, "checked_at": now, "since": now},
+    )
+    before = "" if created else access.state
+    is_known = fact.state is not OrganizationState.UNKNOWN
+    if is_known or created:
+        state = _next_state(access, fact)
+        access.checks = 0 if state != before else access.checks + 1
+        if state != before:
+            access.since = now
+        access.state, access.evidence = state, fact.evidence[:300]
+        access.mend_url = fact.url[:500]
+        access.checked_at = now
+    else:
+        access.checks += 1
+    access.next_check_at = now + _pause(access)
+    access.save()
+    if access.state != before:
+        _tell(access, before, actor=actor, now=now)
+
+
+def _next_state(access: OrganizationAccess, fact: OrganizationFact) -> AccessState:
+    """The host says "not approved" until an owner approves; that it was asked for, only we know."""
+    said = AccessState(fact.state.value)
+    if said == AccessState.NOT_APPROVED and access.state in {AccessState.REQUESTED, AccessState.DENIED}:
+        return AccessState(access.state)
+    return said
+
+
+def _pause(access: OrganizationAccess) -> timedelta:
+    """Until the next look: it doubles as long as nothing changes."""
+    doubled = 1 << min(access.checks, 10)
+    if access.state in WAITING:
+        return min(timedelta(minutes=5) * doubled, _LONGEST_WAITING)
+    if access.state in BLOCKED or access.state == AccessState.UNKNOWN:
+        return min(timedelta(hours=1) * doubled, _LONGEST)
+    return _LONGEST
+
+
+def _tell(access: OrganizationAccess, before: str, *, actor: Actor, now: datetime) -> None:
+    audit.record(
+        "organization.access_changed",
+        actor=actor,
+        subject=subject_of(access.credential),
+        organization=access.organization.key,
+        data={"status_before": before, "status": access.state, "reason": access.evidence},
+    )
+    if before in BLOCKED and access.state == AccessState.ACCESSIBLE:
+        notices.about_organization(access, notices.Code.ORGANIZATION_OPENED, now=now)
+    elif before == AccessState.ACCESSIBLE and access.state in BLOCKED:
+        notices.about_organization(access, notices.Code.ORGANIZATION_CLOSED, now=now)
+
+
+@transaction.atomic
+def mark(
+    access: OrganizationAccess, state: AccessState, *, actor: Actor, now: datetime
+) -> OrganizationAccess:
+    """Keep what only the person knows: approval was ``REQUESTED``, or the request was ``DENIED``.
+
+    Changes nothing where the organization lets the credential in meanwhile.
+    """
+    current = (
+        OrganizationAccess.objects.select_for_update(of=("self",))
+        .select_related("organization", "credential__host", "credential__owner")
+        .get(pk=access.pk)
+    )
+    if current.state not in {AccessState.NOT_APPROVED, AccessState.REQUESTED, AccessState.DENIED}:
+        return current
+    before = current.state
+    current.state, current.since, current.checks = state, now, 0
+    current.requested_at = now if state == AccessState.REQUESTED else current.requested_at
+    current.next_check_at = now + _pause(current)
+    current.save()
+    if before != state:
+        _tell(current, before, actor=actor, now=now)
+    return current
+
+
+def refresh(
+    *,
+    actor: Actor,
+    credential: Credential,
+    purpose: str = "organization check",
+    by_hand: bool = False,
+    now: Callable[[], datetime] = timezone.now,
+) -> bool:
+    """Ask about every organization this credential could concern; False where it must be left alone now.
+
+    Sources: what the host lists, what is on the board already, and the owners named by addresses that
+    anybody asked about at this host. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    """
+    if not credential.is_lendable or holds.is_held(credential, now=now(), by_hand=by_hand):
+        return False
+    login = open_login(credential, actor=actor, purpose=purpose)
+    provider = hosts.provider_of(credential.host, now=now)
+    facts = look(provider, login, also=keys_of_interest(credential))
+    with transaction.atomic():
+        current = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
+        kept = current.get(pk=credential.pk)
+        if kept.generation == credential.generation and kept.is_connected:
+            observe(kept, facts, actor=actor, now=now())
+    return True
+
+
+def keys_of_interest(credential: Credential) -> list[str]:
+    """What is on the board, longest unseen first, then the owners that addresses named lately."""
+    on_board = credential.organizations.order_by("checked_at").values_list("organization__key", flat=True)
+    lately = Organization.objects.filter(host=credential.host, last_named_at__isnull=False)
+    newest = lately.order_by(F("last_named_at").desc()).values_list("key", flat=True)[:MOST_ASKED]
+    return list(dict.fromkeys([*on_board, *newest]))
+
+
+def look(provider: Provider, login: Login, *, also: Sequence[str]) -> list[OrganizationFact]:
+    """What the host lists, and the answers of those it does not list. The list is comfort: where it cannot
+    be had, each is asked for by itself."""
+    try:
+        listed = list(provider.organizations(login) or ())
+    except ProviderError:
+        listed = []
+    known = {fact.key.lower() for fact in listed}
+    facts = [*listed]
+    for key in [key for key in also if key not in known][:MOST_ASKED]:
+        try:
+            fact = provider.organization(login, key)
+        except ProviderError:
+            break
+        if fact is not None:
+            facts.append(fact)
+    return facts
