@@ -25,8 +25,8 @@ _KEY_ID_AT = 3
 class Store:
     """One model with envelopes: its columns, what each is bound to, and how the trail names a row.
 
-    ``kind`` is one word for people, ``rewrapped`` the audit action of a rotation. Where ``has_key_id``, a column names the key,
-    and is indexed; elsewhere rows are few and the envelope's own bytes are read.
+    ``kind`` is one word for people, ``rewrapped`` the audit action of a rotation. Where ``has_key_id``, a
+    column names the key, and is indexed; elsewhere rows are few and the envelope's own bytes are read.
     """
 
     kind: str
