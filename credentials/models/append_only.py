@@ -6,6 +6,7 @@ Used by the migration, by the tests (which must lift it to empty the tables), an
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -65,6 +66,8 @@ POSTGRESQL_DROP = (
     "DROP FUNCTION credentials_audit_head_forward()",
 )
 
+_TRIGGER = re.compile(r"CREATE TRIGGER (\w+)")
+
 FIRST_LINK = hashlib.sha256(b"forgekey/audit/v1").digest()
 
 
@@ -81,6 +84,20 @@ def drop_guards(editor: BaseDatabaseSchemaEditor) -> None:
 def _run(editor: BaseDatabaseSchemaEditor, sqlite: tuple[str, ...], postgresql: tuple[str, ...]) -> None:
     for statement in sqlite if editor.connection.vendor == "sqlite" else postgresql:
         editor.execute(statement)
+
+
+def missing_guards(database: BaseDatabaseWrapper) -> set[str]:
+    """The names of the triggers that are gone or switched off."""
+    on_sqlite = database.vendor == "sqlite"
+    statements = SQLITE_CREATE if on_sqlite else POSTGRESQL_CREATE
+    expected = {found[1] for statement in statements if (found := _TRIGGER.match(statement))}
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            if on_sqlite
+            else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
+        )
+        return expected - {name for (name,) in cursor.fetchall()}
 
 
 def teach_sqlite(*, connection: BaseDatabaseWrapper, **_: Any) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from credentials.conf import conf
@@ -39,6 +39,8 @@ API_KEY_PEPPER = "api-key-pepper"
 class _Loaded:
     ring: KeyRing | None = None
     purpose_keys: dict[str, Secret] | None = None
+    # Made by this process in a transaction that may still be rolled back.
+    unsettled: set[str] = field(default_factory=set)
 
 
 _loaded = _Loaded()
@@ -62,6 +64,7 @@ def forget() -> None:
     with _lock:
         _loaded.ring = None
         _loaded.purpose_keys = None
+        _loaded.unsettled.clear()
 
 
 def _load_ring() -> KeyRing:
@@ -70,6 +73,19 @@ def _load_ring() -> KeyRing:
     if isinstance(source, FileSource) and not Path(source.path).exists():
         return _first_run_ring(Path(source.path))
     return source.load()
+
+
+def awaits_first_run() -> bool:
+    """Whether nothing was ever sealed here and the first use will make the embedded key file."""
+    source = source_from(conf.key_source, os.environ)
+    if not isinstance(source, FileSource) or source.path.exists() or source.path.parent != conf.data_dir:
+        return False
+    return not RingKey.objects.exists() and not PurposeKey.objects.exists()
+
+
+def wraps_booked() -> int:
+    """How much of the first key's nonce budget is used."""
+    return RingKey.objects.filter(key_id=primary_key_id()).values_list("wraps", flat=True).first() or 0
 
 
 def _first_run_ring(path: Path) -> KeyRing:
@@ -134,18 +150,28 @@ def primary_key_id() -> str:
 def purpose_key(purpose: str) -> bytes:
     """The raw purpose key, made and wrapped at its first use, then held by this process."""
     held = _loaded.purpose_keys
-    if held is None or purpose not in held:
-        key = _read_or_make_purpose_key(purpose)
+    if held is not None and purpose in held:
+        return held[purpose].reveal_bytes()
+    key = _read_or_make_purpose_key(purpose)
+    # One that this very transaction made is gone if it is rolled back: to hold it would mean to write
+    # digests that nobody can check. Until then it is read again.
+    if purpose not in _loaded.unsettled or _is_settled():
         with _lock:
+            _loaded.unsettled.discard(purpose)
             _loaded.purpose_keys = {**(_loaded.purpose_keys or {}), purpose: key}
-        return key.reveal_bytes()
-    return held[purpose].reveal_bytes()
+    return key.reveal_bytes()
+
+
+def _is_settled() -> bool:
+    """Whether no transaction is open, but the one that Django's TestCase puts around a test."""
+    blocks = connection.atomic_blocks
+    return not connection.in_atomic_block or (
+        len(blocks) == 1 and getattr(blocks[0], "_from_testcase", False)
+    )
 
 
 def _read_or_make_purpose_key(purpose: str) -> Secret:
-    row = PurposeKey.objects.filter(purpose=purpose).first()
-    if row is None:
-        row = _make_purpose_key(purpose)
+    row = PurposeKey.objects.filter(purpose=purpose).first() or _make_purpose_key(purpose)
     return unseal(ring(), bytes(row.envelope), row.binding)
 
 
@@ -158,6 +184,8 @@ def _make_purpose_key(purpose: str) -> PurposeKey:
     except IntegrityError:
         # Another process was first; its key is the one.
         return PurposeKey.objects.get(purpose=purpose)
+    _loaded.unsettled.add(purpose)
+    transaction.on_commit(lambda: _loaded.unsettled.discard(purpose))
     return row
 
 
