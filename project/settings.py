@@ -51,6 +51,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "project.logs.RequestMiddleware",
+    # What follows is for browsers: a call with a service key never gets there.
+    "credentials.api.middleware.ServiceKeyMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -92,6 +94,8 @@ TEMPLATES = [
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'forgekey.sqlite3'}")}
 _database = DATABASES["default"]
 _database.setdefault("OPTIONS", {})
+# Kept open: a connection for every request costs more than what is done with it.
+_database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=None)
 if _database["ENGINE"].endswith("sqlite3"):
     _database["OPTIONS"] |= {
         # A writer takes its lock at BEGIN, so that two of them wait instead of failing half-way.
@@ -104,7 +108,6 @@ if _database["ENGINE"].endswith("sqlite3"):
         ),
     }
 else:
-    _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=None)
     _database["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 2}
 
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://forgekey")}

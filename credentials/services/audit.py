@@ -7,14 +7,15 @@ statement, so that numbers have no gaps and follow the order of commits.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from credentials.crypto import purpose as purposes
@@ -205,54 +206,82 @@ def record_durably(action: str, *, actor: Actor, subject: Subject, **circumstanc
 
 def append(event: AuditEvent) -> None:
     """Insert ``event``; the head gives it its number and link in the same statement."""
-    statement, parameters = insert_statement(event)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+            cursor.execute(insert_sql(), insert_values(event))
     except DatabaseError as error:
         raise AuditUnavailable("The audit trail cannot be written; nothing was changed.") from error
 
 
 def append_all(events: Sequence[AuditEvent]) -> None:
     """Insert ``events`` in this order, inside the caller's transaction. Raises AuditUnavailable."""
-    statements = [insert_statement(event) for event in events]
-    if not statements:
+    if not events:
         return
     try:
         with connection.cursor() as cursor:
             # psycopg sends them in one go; the head is held the shorter.
-            cursor.executemany(statements[0][0], [parameters for _, parameters in statements])
+            cursor.executemany(insert_sql(), [insert_values(event) for event in events])
     except DatabaseError as error:
         raise AuditUnavailable("The audit trail cannot be written; nothing was changed.") from error
 
 
-@cache
-def _event_fields() -> tuple[models.Field[Any, Any], ...]:
-    return tuple(field for field in AuditEvent._meta.concrete_fields if field.name not in {"seq", "link"})
+Prepare = Callable[[Any, BaseDatabaseWrapper], Any]
+Columns = tuple[tuple[str, str, Prepare | None], ...]
 
 
-def row_values(fields: tuple[models.Field[Any, Any], ...], row: models.Model) -> list[Any]:
+def columns_of(model: type[models.Model], *, without: Collection[str] = ()) -> Columns:
+    """Column, attribute and converter of each field of ``model``, for :func:`row_values`.
+
+    There is no converter where the driver takes the value as it is: the field's own, asked for thirty
+    columns of every lease, would cost more than the statement.
+    """
+    return tuple(
+        (str(field.column), field.attname, None if _is_plain(field) else field.get_db_prep_save)
+        for field in model._meta.concrete_fields
+        if field.name not in without
+    )
+
+
+def _is_plain(field: models.Field[Any, Any]) -> bool:
+    if isinstance(field, models.CharField):
+        return True
+    kinds = (models.UUIDField, models.DateTimeField, models.ForeignKey)
+    return connection.vendor == "postgresql" and isinstance(field, kinds)
+
+
+def row_values(columns: Columns, row: models.Model) -> list[Any]:
     """A row's values as this database's driver wants them."""
-    return [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    database = connections[DEFAULT_DB_ALIAS]
+    return [
+        getattr(row, name) if prepare is None else prepare(getattr(row, name), database)
+        for _column, name, prepare in columns
+    ]
 
 
-def insert_statement(event: AuditEvent) -> tuple[str, list[Any]]:
-    """The statement that numbers, links and inserts ``event``, and its parameters."""
-    fields = _event_fields()
-    columns = ", ".join(str(field.column) for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
-    mac = bytes(event.mac)
+@cache
+def _event_columns() -> Columns:
+    return columns_of(AuditEvent, without={"seq", "link"})
+
+
+@cache
+def insert_sql() -> str:
+    """The statement that numbers, links and inserts an event."""
+    columns = ", ".join(column for column, _name, _prepare in _event_columns())
+    marks = ", ".join(["%s"] * len(_event_columns()))
     if connection.vendor == "postgresql":
-        statement = (
+        return (
             "WITH head AS (UPDATE credentials_audithead SET seq = seq + 1, link = sha256(link || %s::bytea) "
             "RETURNING seq, link) "
             f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # our own column names
             f"SELECT head.seq, head.link, {marks} FROM head"
         )
-    else:
-        # A trigger moves the head along (models/append_only.py).
-        statement = (
-            f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # our own column names
-            f"SELECT head.seq + 1, audit_link(head.link, %s), {marks} FROM credentials_audithead AS head"
-        )
-    return statement, [mac, *row_values(fields, event)]
+    # A trigger moves the head along (models/append_only.py).
+    return (
+        f"INSERT INTO credentials_auditevent (seq, link, {columns}) "  # our own column names
+        f"SELECT head.seq + 1, audit_link(head.link, %s), {marks} FROM credentials_audithead AS head"
+    )
+
+
+def insert_values(event: AuditEvent) -> list[Any]:
+    """The parameters of :func:`insert_sql`: the MAC, then every column."""
+    return [bytes(event.mac), *row_values(_event_columns(), event)]

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 
 from credentials.models import AuditEvent, Lease, ServiceClient, Status
 from credentials.models.credential import LENDABLE
@@ -29,8 +29,10 @@ _COLUMNS = """
     host.provider, host.web_url, host.api_url, credential.id AS credential_id, credential.kind,
     credential.label, credential.status, credential.account_id, credential.account_name,
     credential.email, credential.username, credential.expires_at, credential.last_verified_at,
-    credential.created_at, credential.generation, credential.access_envelope, access.key AS organization
+    credential.created_at, credential.generation, credential.access_envelope, board.key AS organization
 """
+# As they are called in a row. The cursor knows them too, but looks each one up for every request.
+_NAMES = tuple(column.split()[-1].rpartition(".")[2] for column in _COLUMNS.split(","))
 _CLIENT_AND_OWNER = """
     FROM credentials_serviceclient AS client
     LEFT JOIN {users} AS owner ON owner.{username} = %s AND owner.is_active
@@ -47,14 +49,20 @@ _BY_CREDENTIAL = """
     LEFT JOIN credentials_host AS host ON host.id = credential.host_id AND host.is_enabled
 """
 _ORGANIZATIONS = """
-    LEFT JOIN credentials_organizationaccess AS access
-        ON access.credential_id = credential.id AND access.state = 'accessible' AND access.key IN ({marks})
+    LEFT JOIN (
+        credentials_organizationaccess AS access JOIN credentials_organization AS board
+            ON board.id = access.organization_id AND board.key {within}
+    ) ON access.credential_id = credential.id AND access.state = 'accessible'
 """
-_NO_ORGANIZATIONS = " LEFT JOIN (SELECT NULL AS key) AS access ON FALSE "
+_NO_ORGANIZATIONS = " LEFT JOIN (SELECT NULL AS key) AS board ON FALSE "
 _WHERE = " WHERE client.public_id = %s "
 
 # Deeper groups than this do not exist at any provider; the statement keeps one shape for all of them.
 _PREFIXES = 20
+
+
+def _has_arrays() -> bool:
+    return connection.vendor == "postgresql"
 
 
 @cache
@@ -64,7 +72,8 @@ def _statement(by: str, *, with_path: bool) -> str:
         "users": user._meta.db_table,
         "pk": user._meta.pk.column,
         "username": getattr(user._meta.get_field(user.USERNAME_FIELD), "column", ""),
-        "marks": ", ".join(["%s"] * _PREFIXES),
+        # One array costs less than twenty parameters.
+        "within": "= ANY(%s)" if _has_arrays() else f"IN ({', '.join(['%s'] * _PREFIXES)})",
         "column": {"origin": "web_origin", "host": "slug"}.get(by, ""),
     }
     source = _BY_CREDENTIAL if by == "credential" else _BY_HOST
@@ -91,25 +100,42 @@ def select(
     parameters: list[Any] = [user, row_id or origin or host]
     if prefixes:
         kept = list(prefixes[:_PREFIXES])
-        parameters += kept + [kept[-1]] * (_PREFIXES - len(kept))
+        parameters += [kept] if _has_arrays() else kept + [kept[-1]] * (_PREFIXES - len(kept))
     with connection.cursor() as cursor:
         cursor.execute(_statement(by, with_path=bool(prefixes)), [*parameters, public_id])
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [dict(zip(_NAMES, row, strict=True)) for row in cursor.fetchall()]
+
+
+_CLIENT_FIELDS = (
+    "id",
+    "name",
+    "public_id",
+    "key_hash",
+    "scopes",
+    "hosts",
+    "allowed_networks",
+    "expires_at",
+    "revoked_at",
+)
 
 
 def client_of(row: Row) -> ServiceClient:
     """The service client of a row, as an unsaved instance."""
-    return ServiceClient(
-        id=_uuid(row["client_id"]),
-        name=row["client_name"],
-        public_id=row["public_id"],
-        key_hash=bytes(row["key_hash"]),
-        scopes=_json(row["scopes"]),
-        hosts=_json(row["hosts"]),
-        allowed_networks=_json(row["allowed_networks"]),
-        expires_at=_time(row["client_expires_at"]),
-        revoked_at=_time(row["revoked_at"]),
+    # As the ORM makes it of a row: the constructor would look for defaults first.
+    return ServiceClient.from_db(
+        None,
+        _CLIENT_FIELDS,
+        (
+            _uuid(row["client_id"]),
+            row["client_name"],
+            row["public_id"],
+            bytes(row["key_hash"]),
+            _json(row["scopes"]),
+            _json(row["hosts"]),
+            _json(row["allowed_networks"]),
+            _time(row["client_expires_at"]),
+            _time(row["revoked_at"]),
+        ),
     )
 
 
@@ -186,8 +212,8 @@ def connection_time(value: datetime) -> datetime:
 
 
 @cache
-def _lease_fields() -> tuple[models.Field[Any, Any], ...]:
-    return tuple(Lease._meta.concrete_fields)
+def _lease_columns() -> audit.Columns:
+    return audit.columns_of(Lease)
 
 
 def insert(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
@@ -215,29 +241,36 @@ _STILL_LENDABLE = (
 )
 
 
+_LENDABLE = tuple(Status(status).value for status in LENDABLE)
+
+
 def _still_lendable(lease: Lease, generation: int) -> list[Any]:
-    field = Lease._meta.get_field("credential")
-    key = field.get_db_prep_save(lease.credential_id, connection)
-    return [key, generation, *(Status(status).value for status in LENDABLE)]
+    native = connection.features.has_native_uuid_field
+    key = lease.credential_id if native else lease.credential_id.hex
+    return [key, generation, *_LENDABLE]
 
 
 def _lease_sql(source: str) -> str:
-    fields = _lease_fields()
-    columns = ", ".join(str(field.column) for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
+    columns = ", ".join(column for column, _name, _prepare in _lease_columns())
+    marks = ", ".join(["%s"] * len(_lease_columns()))
     return f"INSERT INTO credentials_lease ({columns}) SELECT {marks} {source}"  # own names
 
 
-def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
-    statement, values = audit.insert_statement(event)
+@cache
+def _lease_and_event_sql() -> str:
     head = "RETURNING seq, link)"
-    guarded = statement.replace(
+    return audit.insert_sql().replace(
         head, f"WHERE EXISTS ({_STILL_LENDABLE}) {head}, lease AS ({_lease_sql('FROM head')})", 1
     )
-    lease_values = audit.row_values(_lease_fields(), lease)
-    mac, *event_values = values
+
+
+def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
+    mac, *event_values = audit.insert_values(event)
+    lease_values = audit.row_values(_lease_columns(), lease)
     with connection.cursor() as cursor:
-        cursor.execute(guarded, [mac, *_still_lendable(lease, generation), *lease_values, *event_values])
+        cursor.execute(
+            _lease_and_event_sql(), [mac, *_still_lendable(lease, generation), *lease_values, *event_values]
+        )
         return bool(cursor.rowcount)
 
 
@@ -245,7 +278,7 @@ def _insert_one_by_one(lease: Lease, event: AuditEvent, *, generation: int) -> b
     with connection.cursor() as cursor:
         cursor.execute(
             _lease_sql(f"WHERE EXISTS ({_STILL_LENDABLE})"),
-            [*audit.row_values(_lease_fields(), lease), *_still_lendable(lease, generation)],
+            [*audit.row_values(_lease_columns(), lease), *_still_lendable(lease, generation)],
         )
         if not cursor.rowcount:
             return False
