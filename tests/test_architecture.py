@@ -33,6 +33,7 @@ MAY_REVEAL = {
     "credentials/crypto/sources.py",  # reads key material
     "credentials/providers/authorization.py",  # writes it into the header of the one request
     "credentials/providers/http.py",  # writes it into the body of the one request
+    "credentials/sources/git.py",  # hands it to git's credential helper, and takes it out of git's words
     "credentials/services/connect.py",  # cleans what was pasted
     "credentials/services/vault.py",  # keeps the purpose keys
     "credentials/api/leases.py",  # answers the borrower
@@ -135,7 +136,7 @@ def test_every_migration_has_a_name() -> None:
 
 
 def test_providers_and_crypto_know_nothing_of_the_database() -> None:
-    for path in [*modules(APP / "crypto"), *modules(APP / "providers")]:
+    for path in [*modules(APP / "crypto"), *modules(APP / "providers"), *modules(APP / "sources")]:
         assert "django.db" not in path.read_text("utf-8"), path
 
 
