@@ -7,4 +7,6 @@ REGISTERED: tuple[str, ...] = (
     "credentials.providers.gitlab.GitLab",
     "credentials.providers.bitbucket.Bitbucket",
     "credentials.providers.gitea.Gitea",
+    "credentials.providers.bitbucket_server.BitbucketServer",
+    "credentials.providers.azure_devops.AzureDevOps",
 )

@@ -34,10 +34,12 @@ _WITHOUT_SCHEME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}/.
 # https://docs.github.com/authentication/troubleshooting-ssh/using-ssh-over-the-https-port
 # https://docs.gitlab.com/user/gitlab_com/#alternative-ssh-port
 # https://support.atlassian.com/bitbucket-cloud/docs/configure-ssh-and-two-step-verification/
+# https://learn.microsoft.com/azure/devops/repos/git/use-ssh-keys-to-authenticate
 _SSH_NAMES = {
     "ssh.github.com": "github.com",
     "altssh.gitlab.com": "gitlab.com",
     "altssh.bitbucket.org": "bitbucket.org",
+    "ssh.dev.azure.com": "dev.azure.com",
 }
 
 # Only A to Z: Unicode folding would make "K" (Kelvin sign) equal to "k", and "ß" to "ss".
@@ -146,9 +148,20 @@ def _from_ssh(user: str, host: str, path: str) -> RepositoryAddress:
     segments = _segments(path)
     if not segments:
         raise AddressInvalid(_NOT_AN_ADDRESS)
+    if hostname == "ssh.dev.azure.com":
+        segments = _azure_segments(segments)
     return RepositoryAddress(
         scheme="https", hostname=_SSH_NAMES.get(hostname, hostname), port=None, segments=segments
     )
+
+
+def _azure_segments(segments: tuple[str, ...]) -> tuple[str, ...]:
+    """``v3/organization/project/repository`` by SSH is ``organization/project/_git/repository`` by HTTPS."""
+    match segments:
+        case ("v3", organization, project, repository):
+            return organization, project, "_git", repository
+        case _:
+            return segments
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:

@@ -264,6 +264,11 @@ SHAPES: tuple[Shape, ...] = (
         whole=_whole(r"[0-9a-f]{40}"),
     ),
     Shape(
+        kind=Kind.PERSONAL_TOKEN,
+        title=_("access token of 52 small letters and digits"),  # Azure DevOps until 2024
+        whole=_whole(r"[0-9a-z]{52}"),
+    ),
+    Shape(
         kind=Kind.OAUTH,
         title=_("OAuth access token of 64 hexadecimal digits"),
         whole=_whole(r"[0-9a-f]{64}"),

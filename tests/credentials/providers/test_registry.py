@@ -22,5 +22,5 @@ def test_the_choices_are_names_and_titles() -> None:
 
 
 def test_an_unknown_name_is_a_configuration_error_that_names_the_known() -> None:
-    with pytest.raises(ConfigurationError, match="github, gitlab, bitbucket, gitea"):
+    with pytest.raises(ConfigurationError, match="gitea, bitbucket_server, azure_devops"):
         registry.get("gopher")

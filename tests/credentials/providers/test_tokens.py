@@ -107,6 +107,7 @@ RECOGNIZED = (
     ("sk-ssh-ed25519@openssh.com AAAA", None, None, False, False),
     ("https://github.com/settings/tokens", None, None, False, False),
     ("0123456789abcdef" * 2 + "01234567", None, Kind.PERSONAL_TOKEN, True, False),
+    ("0123456789abc" * 4, None, Kind.PERSONAL_TOKEN, True, False),
     ("0123456789abcdef" * 4, None, Kind.OAUTH, True, False),
     ("eyJhbGciOiJSUzI1NiJ9.eyJnbnQiOjF9.c2ln", None, Kind.OAUTH, True, False),
 )
@@ -127,7 +128,7 @@ def test_every_row_of_the_table_is_covered_by_an_example() -> None:
     assert {str(shape.title) for shape in SHAPES} <= titles
 
 
-@pytest.mark.parametrize("text", ["mycompany-abc123", "x" * 52, "A" * 40, "", "glpat", "gh_"])
+@pytest.mark.parametrize("text", ["mycompany-abc123", "x" * 51, "A" * 52, "A" * 40, "", "glpat", "gh_"])
 def test_an_unknown_shape_is_accepted_because_prefixes_are_configurable(text: str) -> None:
     assert recognize(text) is UNKNOWN
     assert UNKNOWN.usable
