@@ -202,8 +202,10 @@ class OrganizationLinks:
     """The host's pages that mend an organization's answer; each is empty where there is none.
 
     ``request``: a member asks for approval. ``approve``: an owner grants it. ``sso``: single sign-on.
+    ``token``: a form for a token of the kind that the organization lets in.
     """
 
     request: str = ""
     approve: str = ""
     sso: str = ""
+    token: str = ""

@@ -27,13 +27,17 @@ class Reason(StrEnum):
     NOT_CHOSEN = "not_chosen"
     NOT_USABLE = "not_usable"
     EXPIRES_TOO_SOON = "expires_too_soon"
+    READ_IT_BEFORE = "read_it_before"
+    CANNOT_READ_IT = "cannot_read_it"
+    RESTS = "rests"
     HOST_NOT_ALLOWED = "host_not_allowed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """One credential as the lend path reads it. ``organization`` is the longest accessible organization
-    whose segments begin the repository's path, empty if none."""
+    whose segments begin the repository's path, empty if none; ``verdict`` and ``verdict_at`` what is
+    remembered of this very repository; until ``hold_until`` the credential is left alone."""
 
     id: UUID
     owner_id: object
@@ -56,6 +60,9 @@ class Candidate:
     generation: int
     access_envelope: bytes | None
     organization: str
+    verdict: str = ""
+    verdict_at: datetime | None = None
+    hold_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +83,10 @@ class Choice:
     judged: tuple[Judged, ...]
 
 
+# For so long a refusal is believed without asking again.
+REFUSAL_KEPT = timedelta(minutes=10)
+
+
 def choose(
     candidates: Sequence[Candidate],
     *,
@@ -86,8 +97,9 @@ def choose(
 ) -> Choice:
     """Choose among ``candidates`` for the repository whose path has these ``segments`` (lower case).
 
-    Order: an accessible organization that begins the path, the longest first; an account that owns the
-    path; the most recently verified. ``asked_for`` says that the caller named the credential itself.
+    Order: one that read this repository before; an accessible organization that begins the path, the
+    longest first; an account that owns the path; the most recently verified. ``asked_for`` says that the
+    caller named the credential itself.
     """
     dropped = [(item, _unusable(item, min_valid=min_valid, now=now)) for item in candidates]
     usable = [item for item, reason in dropped if reason is None]
@@ -105,22 +117,64 @@ def choose(
     return Choice(chosen=ranked[0], because=because, judged=(*judged, *refused))
 
 
+def is_supported(choice: Choice, segments: Sequence[str]) -> bool:
+    """Whether something that is known speaks for the chosen one; otherwise its host is asked first."""
+    best = choice.chosen
+    return best is not None and (
+        best.verdict == VerdictCode.OK
+        or (not best.verdict and bool(best.organization or _owns(best, segments)))
+    )
+
+
 def _unusable(item: Candidate, *, min_valid: timedelta, now: datetime) -> Reason | None:
     if item.status not in LENDABLE or item.access_envelope is None:
         return Reason.NOT_USABLE
     if item.expires_at is not None and item.expires_at < now + min_valid:
         return Reason.EXPIRES_TOO_SOON
+    if item.hold_until is not None and item.hold_until > now:
+        return Reason.RESTS
+    is_fresh = item.verdict_at is not None and now - item.verdict_at < REFUSAL_KEPT
+    if item.verdict and item.verdict != VerdictCode.OK and is_fresh:
+        return Reason.CANNOT_READ_IT
     return None
 
 
-def _rank(item: Candidate, segments: Sequence[str]) -> tuple[object, ...]:
+def rank(
+    *,
+    verdict: str,
+    organization_depth: int,
+    owns: bool,
+    status: str,
+    last_verified_at: datetime | None,
+    created_at: datetime,
+    tie: str,
+) -> tuple[object, ...]:
+    """How well a credential suits a repository, for sorting; the greater the better.
+
+    ``verdict`` is what is remembered of it (empty for nothing), ``organization_depth`` how many segments
+    of its path an organization that lets the credential in covers, ``owns`` whether its account owns it;
+    ``tie`` makes the order definite.
+    """
     return (
-        len(item.organization.split("/")) if item.organization else 0,
-        _owns(item, segments),
-        item.status == Status.VALID,
-        item.last_verified_at.timestamp() if item.last_verified_at else 0.0,
-        item.created_at.timestamp(),
-        str(item.id),
+        1 if not verdict else 2 if verdict == VerdictCode.OK else 0,
+        organization_depth,
+        owns,
+        status == Status.VALID,
+        last_verified_at.timestamp() if last_verified_at else 0.0,
+        created_at.timestamp(),
+        tie,
+    )
+
+
+def _rank(item: Candidate, segments: Sequence[str]) -> tuple[object, ...]:
+    return rank(
+        verdict=item.verdict,
+        organization_depth=len(item.organization.split("/")) if item.organization else 0,
+        owns=_owns(item, segments),
+        status=item.status,
+        last_verified_at=item.last_verified_at,
+        created_at=item.created_at,
+        tie=str(item.id),
     )
 
 
@@ -132,6 +186,8 @@ def _because(ranked: Sequence[Candidate], segments: Sequence[str], *, asked_for:
     best = ranked[0]
     if asked_for:
         return Reason.ASKED_FOR
+    if best.verdict == VerdictCode.OK and len(ranked) > 1:
+        return Reason.READ_IT_BEFORE
     if len(ranked) == 1:
         return Reason.ONLY_ONE
     if best.organization:
@@ -141,7 +197,7 @@ def _because(ranked: Sequence[Candidate], segments: Sequence[str], *, asked_for:
     return Reason.MOST_RECENTLY_VERIFIED
 
 
-_STATUS_VERDICTS = {
+STATUS_VERDICTS = {
     Status.EXPIRED: VerdictCode.TOKEN_EXPIRED,
     Status.REJECTED: VerdictCode.TOKEN_REJECTED,
     Status.RECONNECT_REQUIRED: VerdictCode.RECONNECT_REQUIRED,
@@ -156,7 +212,13 @@ def explain_refusal(choice: Choice) -> tuple[VerdictCode, Candidate | None]:
             code = VerdictCode.RECONNECT_REQUIRED if oauth else VerdictCode.TOKEN_EXPIRED
             return code, judged.candidate
     for judged in choice.judged:
-        found = _STATUS_VERDICTS.get(Status(judged.candidate.status))
+        if judged.reason is Reason.CANNOT_READ_IT:
+            return VerdictCode(judged.candidate.verdict), judged.candidate
+    for judged in choice.judged:
+        if judged.reason is Reason.RESTS:
+            return VerdictCode.UNKNOWN, judged.candidate
+    for judged in choice.judged:
+        found = STATUS_VERDICTS.get(Status(judged.candidate.status))
         if found is not None:
             return found, judged.candidate
     return VerdictCode.NO_CREDENTIAL, None

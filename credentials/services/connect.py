@@ -20,7 +20,8 @@ from credentials.services import audit, hosts, organizations, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 from credentials.services.verify import Look, apply_proof, look
-from credentials.verdicts import Verdict, VerdictCode, verdict
+from credentials.verdicts import Verdict, VerdictCode
+from credentials.verdicts.wording import verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,8 @@ from credentials.services import audit, choice, clients, lend_statements, vault
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import Candidate, Choice, Judged
 from credentials.services.clients import PresentedKey
-from credentials.verdicts import Verdict, VerdictCode, verdict
+from credentials.verdicts import Verdict, VerdictCode
+from credentials.verdicts.wording import verdict
 
 MAX_MIN_VALID = 86_400
 

@@ -26,7 +26,8 @@ from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
-from credentials.verdicts import Check, Verdict, VerdictCode, verdict
+from credentials.verdicts import Check, Verdict, VerdictCode
+from credentials.verdicts.wording import verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

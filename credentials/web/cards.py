@@ -15,7 +15,7 @@ from credentials.providers.base import Provider
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from credentials.verdicts import Severity, Text, Verdict, VerdictCode
-from credentials.verdicts import verdict as verdict_of
+from credentials.verdicts.wording import verdict as verdict_of
 from credentials.web import words
 from credentials.web.words import Badge, ScopeWord
 

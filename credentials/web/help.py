@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from credentials.verdicts import CATALOG, Text, VerdictCode, verdict
+from credentials.verdicts import Text, VerdictCode
+from credentials.verdicts.catalog import CATALOG
+from credentials.verdicts.wording import verdict
 from credentials.web.words import WHO_CAN_FIX, severity_badge
 
 # Answers of the API that are no verdict about a credential: title, and what to do.

@@ -20,7 +20,9 @@ from credentials import errors
 from credentials.api.bodies import verdict_body
 from credentials.api.problems import problem_response
 from credentials.services import audit, hosts, vault
-from credentials.verdicts import CATALOG, Check, VerdictCode, verdict
+from credentials.verdicts import Check, VerdictCode
+from credentials.verdicts.catalog import CATALOG
+from credentials.verdicts.wording import verdict
 from credentials.web.help import REQUEST_TOPICS
 from tests import builders
 from tests.credentials.api.conftest import Call
@@ -115,7 +117,7 @@ def test_a_verdict_is_told_as_the_contract_says_and_leaves_out_what_does_not_app
         "who_can_fix": "user",
         "summary": "The token was valid once, but its time is over.",
         "checked": [{"step": "verify", "result": "401", "at": "2026-11-24T01:02:03.000Z"}],
-        "steps": [{"text": "Create a new token and replace this one, or connect again."}],
+        "steps": [{"text": "Create a new token."}, {"text": "Put it in the place of this one."}],
         "host": "github",
         "offer_zip": False,
     }

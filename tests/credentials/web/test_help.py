@@ -5,7 +5,8 @@ from django.test import Client
 from django.urls import reverse
 
 from credentials import errors
-from credentials.verdicts import CATALOG, VerdictCode
+from credentials.verdicts import VerdictCode
+from credentials.verdicts.catalog import CATALOG
 from credentials.web.help import REQUEST_TOPICS
 
 # Never the answer to a request: found at start, or only ever a branch of the tree.

@@ -1,174 +1,49 @@
-"""The one typed answer of a diagnosis: what was found, who can mend it, and the next step."""
+"""The words of every verdict, as data; what a provider or a kind of token says differently is in variants.py.
+
+Checked against the providers' present pages on ``CHECKED_ON``. A step's ``link`` names a page at the host
+whose address the provider knows: ``token`` (make one), ``manage`` (the tokens there), ``request``,
+``approve``, ``sso``, ``settings`` (this very token), ``fine_grained`` (make one for this organization).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import dataclass
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-Text = str | Promise
+from credentials.verdicts import Action, Severity, Text, VerdictCode, WhoCanFix
+
+CHECKED_ON = "2026-11-24"
 
 
-class VerdictCode(StrEnum):
-    """Every cause a diagnosis can name (contract, section 4)."""
-
-    OK = "ok"
-    OK_PUBLIC = "ok_public"
-    NO_CREDENTIAL = "no_credential"
-    WRONG_ACCOUNT = "wrong_account"
-    TOKEN_MISTYPED = "token_mistyped"
-    TOKEN_WRONG_KIND = "token_wrong_kind"
-    TOKEN_WRONG_PROVIDER = "token_wrong_provider"
-    TOKEN_RETIRED_KIND = "token_retired_kind"
-    TOKEN_REJECTED = "token_rejected"
-    TOKEN_EXPIRED = "token_expired"
-    TOKEN_REVOKED = "token_revoked"
-    RECONNECT_REQUIRED = "reconnect_required"
-    SCOPE_MISSING = "scope_missing"
-    ORGANIZATION_NOT_APPROVED = "organization_not_approved"
-    ORGANIZATION_REQUESTED = "organization_requested"
-    ORGANIZATION_DENIED = "organization_denied"
-    SSO_REQUIRED = "sso_required"
-    ORGANIZATION_POLICY = "organization_policy"
-    TOKEN_PENDING = "token_pending"
-    IP_BLOCKED = "ip_blocked"
-    NOT_FOUND_OR_NO_ACCESS = "not_found_or_no_access"
-    RATE_LIMITED = "rate_limited"
-    HOST_UNREACHABLE = "host_unreachable"
-    HOST_UNKNOWN = "host_unknown"
-    EMAIL_REQUIRED = "email_required"
-    UNKNOWN = "unknown"
-
-
-class Severity(StrEnum):
-    """How the verdict concerns the person who reads it."""
-
-    OK = "ok"
-    ACTION = "action"
-    WAIT = "wait"
-    UNKNOWN = "unknown"
-
-
-class WhoCanFix(StrEnum):
-    """Who can lift what the verdict names."""
-
-    USER = "user"
-    ORGANIZATION_OWNER = "organization_owner"
-    ADMINISTRATOR = "administrator"
-    NOBODY = "nobody"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
-    """One thing that was looked at: which step, what came of it, and when (UTC)."""
-
-    step: str
-    result: str
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One thing to do, with the page where it is done if there is one."""
+@dataclass(frozen=True, slots=True)
+class StepText:
+    """One thing to do, before names and addresses are filled in. ``needs_oauth``: only where the host has
+    an OAuth button."""
 
     text: Text
-    url: str = ""
+    link: str = ""
+    action: Action | None = None
+    needs_oauth: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """The catalog entry of one code: everything about it that does not depend on the case."""
+    """Everything about one code that does not depend on the case."""
 
     severity: Severity
     who_can_fix: WhoCanFix
     title: Text
     summary: Text
-    steps: tuple[Text, ...] = ()
+    steps: tuple[StepText, ...] = ()
     offer_zip: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """The answer itself (contract, section 4).
+# Steps that several verdicts share.
+_NEW_TOKEN = StepText(_("Create a new token."), link="token")
+_IN_ITS_PLACE = StepText(_("Put it in the place of this one."), action=Action.REPLACE)
 
-    ``host`` is a host slug, ``organization`` the provider's own key, ``credential`` a credential's UUID
-    as text; each is empty where it does not apply.
-    """
-
-    code: VerdictCode
-    severity: Severity
-    who_can_fix: WhoCanFix
-    title: Text
-    summary: Text
-    steps: tuple[Step, ...] = ()
-    checked: tuple[Check, ...] = ()
-    host: str = ""
-    organization: str = ""
-    credential: str = ""
-    message_to_owner: Text = ""
-    offer_zip: bool = False
-    help_topic: str = field(default="")
-
-    @property
-    def ok(self) -> bool:
-        return self.severity is Severity.OK
-
-    def with_checked(self, *checks: Check) -> Verdict:
-        """The same verdict with further checks appended."""
-        return replace(self, checked=(*self.checked, *checks))
-
-
-class _Blank(dict[str, object]):
-    """Leaves a blank for every name a text mentions and the case does not know."""
-
-    def __missing__(self, key: str) -> str:
-        return "?"
-
-
-def verdict(
-    code: VerdictCode,
-    *,
-    values: Mapping[str, object] | None = None,
-    urls: tuple[str, ...] = (),
-    checked: tuple[Check, ...] = (),
-    host: str = "",
-    organization: str = "",
-    credential: str = "",
-    message_to_owner: Text = "",
-) -> Verdict:
-    """Fill the catalog entry of ``code`` for one case.
-
-    ``values`` are the names the texts mention (``host``, ``account``, ``organization``, ``kind``,
-    ``scopes``, ``provider``); ``urls`` belong to the entry's steps in their order.
-    The texts are translated at this moment, into the language that is active.
-    """
-    entry = CATALOG[code]
-    known = _Blank(values or {})
-    padded = (*urls, *[""] * len(entry.steps))
-    return Verdict(
-        code=code,
-        severity=entry.severity,
-        who_can_fix=entry.who_can_fix,
-        title=str(entry.title) % known,
-        summary=str(entry.summary) % known,
-        steps=tuple(
-            Step(text=str(text) % known, url=url) for text, url in zip(entry.steps, padded, strict=False)
-        ),
-        checked=checked,
-        host=host,
-        organization=organization,
-        credential=credential,
-        message_to_owner=message_to_owner,
-        offer_zip=entry.offer_zip,
-        help_topic=str(code).replace("_", "-"),
-    )
-
-
-# Checked against the providers' present pages on 2026-11-23.
 CATALOG: Mapping[VerdictCode, Entry] = {
     VerdictCode.OK: Entry(
         severity=Severity.OK,
@@ -187,7 +62,7 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.USER,
         title=_("No account connected"),
         summary=_("%(user)s has not connected an account at %(host)s yet."),
-        steps=(_("Connect an account at %(host)s."),),
+        steps=(StepText(_("Connect an account at %(host)s."), action=Action.CONNECT),),
         offer_zip=True,
     ),
     VerdictCode.WRONG_ACCOUNT: Entry(
@@ -196,8 +71,8 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         title=_("Another account answered"),
         summary=_("This connection belongs to %(account)s, but %(provider)s answered for %(other_account)s."),
         steps=(
-            _("Sign out at %(host)s, sign in there as %(account)s, and try again."),
-            _("Or connect %(other_account)s as a further account."),
+            StepText(_("Sign out at %(host)s, sign in there as %(account)s, and try again.")),
+            StepText(_("Or connect %(other_account)s as a further account."), action=Action.CONNECT),
         ),
     ),
     VerdictCode.TOKEN_MISTYPED: Entry(
@@ -206,8 +81,8 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         title=_("This token looks mistyped"),
         summary=_("A character seems to be missing, added or changed, and nothing was stored."),
         steps=(
-            _("Copy the whole token again and paste it without spaces or line breaks."),
-            _("If it is no longer shown at %(host)s, create a new one."),
+            StepText(_("Copy the whole token again and paste it without spaces or line breaks.")),
+            StepText(_("If it is no longer shown at %(host)s, create a new one."), link="token"),
         ),
     ),
     VerdictCode.TOKEN_WRONG_KIND: Entry(
@@ -218,56 +93,70 @@ CATALOG: Mapping[VerdictCode, Entry] = {
             "What was pasted is a %(kind)s. It does not let anyone read a repository for you; "
             "nothing was stored."
         ),
-        steps=(_("Create a token of the kind described beside the form."),),
+        steps=(StepText(_("Create a token of the kind described beside the form."), link="token"),),
     ),
     VerdictCode.TOKEN_WRONG_PROVIDER: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("This token belongs to another provider"),
         summary=_("What was pasted is a %(kind)s, but this form is for %(host)s. Nothing was stored."),
-        steps=(_("Choose the host the token was made for, or create a token at %(host)s."),),
+        steps=(StepText(_("Choose the host the token was made for, or create a token at %(host)s.")),),
     ),
     VerdictCode.TOKEN_RETIRED_KIND: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("This kind of token is no longer accepted"),
         summary=_("What was pasted is a %(kind)s. %(provider)s has switched these off; nothing was stored."),
-        steps=(_("Create a token of the kind described beside the form."),),
+        steps=(StepText(_("Create a token of the kind described beside the form."), link="token"),),
     ),
     VerdictCode.TOKEN_REJECTED: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("%(provider)s does not accept this token"),
         summary=_("%(provider)s answered that the token is not valid."),
-        steps=(_("Create a new token and paste it here, or connect again."),),
+        steps=(
+            _NEW_TOKEN,
+            _IN_ITS_PLACE,
+        ),
     ),
     VerdictCode.TOKEN_EXPIRED: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("The token has expired"),
         summary=_("The token was valid once, but its time is over."),
-        steps=(_("Create a new token and replace this one, or connect again."),),
+        steps=(
+            _NEW_TOKEN,
+            _IN_ITS_PLACE,
+        ),
     ),
     VerdictCode.TOKEN_REVOKED: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("The token was revoked"),
         summary=_("Somebody withdrew this token at %(host)s."),
-        steps=(_("Create a new token and replace this one, or connect again."),),
+        steps=(
+            _NEW_TOKEN,
+            _IN_ITS_PLACE,
+        ),
     ),
     VerdictCode.RECONNECT_REQUIRED: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("Please connect again"),
         summary=_("The connection to %(host)s has ended and cannot be renewed without you."),
-        steps=(_("Reconnect; the connection keeps its name and settings."),),
+        steps=(
+            StepText(_("Reconnect; the connection keeps its name and settings."), action=Action.RECONNECT),
+        ),
     ),
     VerdictCode.SCOPE_MISSING: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.USER,
         title=_("The token may not read repositories"),
         summary=_("%(provider)s knows the token, but it lacks a right that an import needs: %(scopes)s."),
-        steps=(_("Create a token that has this right, and paste it here."),),
+        steps=(
+            StepText(_("Create a token that has this right: %(scopes)s."), link="token"),
+            _IN_ITS_PLACE,
+        ),
     ),
     VerdictCode.ORGANIZATION_NOT_APPROVED: Entry(
         severity=Severity.ACTION,
@@ -278,8 +167,15 @@ CATALOG: Mapping[VerdictCode, Entry] = {
             "that one of its owners has approved."
         ),
         steps=(
-            _("Request access for %(organization)s."),
-            _("Ask an owner of %(organization)s to approve the request."),
+            StepText(
+                _("Request access for %(organization)s: open the page and choose “Request” beside its name."),
+                link="request",
+                action=Action.REQUEST_ACCESS,
+            ),
+            StepText(
+                _("Ask an owner of %(organization)s to approve it; the message below says how."),
+                link="approve",
+            ),
         ),
         offer_zip=True,
     ),
@@ -288,7 +184,9 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.ORGANIZATION_OWNER,
         title=_("Waiting for an owner of %(organization)s"),
         summary=_("Access was requested; an owner of %(organization)s has not decided yet."),
-        steps=(_("Remind an owner of %(organization)s."),),
+        steps=(
+            StepText(_("Remind an owner of %(organization)s; the message below says how."), link="approve"),
+        ),
         offer_zip=True,
     ),
     VerdictCode.ORGANIZATION_DENIED: Entry(
@@ -296,7 +194,10 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.ORGANIZATION_OWNER,
         title=_("%(organization)s has denied this app"),
         summary=_("An owner of %(organization)s decided against this app."),
-        steps=(_("Talk to an owner of %(organization)s, or import a ZIP file."),),
+        steps=(
+            StepText(_("Talk to an owner of %(organization)s, who can still approve it."), link="approve"),
+            StepText(_("Or import a ZIP file instead.")),
+        ),
         offer_zip=True,
     ),
     VerdictCode.SSO_REQUIRED: Entry(
@@ -304,7 +205,11 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.USER,
         title=_("%(organization)s asks for single sign-on"),
         summary=_("The token works, but %(organization)s wants it authorized through single sign-on."),
-        steps=(_("Authorize it for %(organization)s."),),
+        steps=(
+            StepText(
+                _("Sign in to %(organization)s through its single sign-on, then try again."), link="sso"
+            ),
+        ),
         offer_zip=True,
     ),
     VerdictCode.ORGANIZATION_POLICY: Entry(
@@ -312,7 +217,7 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.USER,
         title=_("%(organization)s forbids this kind of token"),
         summary=_("A policy of %(organization)s refuses this kind of token."),
-        steps=(_("Connect with OAuth, or with a kind of token that %(organization)s allows."),),
+        steps=(StepText(_("Connect in another way that %(organization)s allows."), action=Action.CONNECT),),
         offer_zip=True,
     ),
     VerdictCode.TOKEN_PENDING: Entry(
@@ -320,7 +225,14 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.ORGANIZATION_OWNER,
         title=_("Waiting for approval of this token"),
         summary=_("An owner of %(organization)s has to approve this token before it can be used there."),
-        steps=(_("Ask an owner of %(organization)s to approve the pending token."),),
+        steps=(
+            StepText(
+                _(
+                    "Ask an owner of %(organization)s to approve the pending token; the message below says how."
+                ),
+                link="approve",
+            ),
+        ),
         offer_zip=True,
     ),
     VerdictCode.IP_BLOCKED: Entry(
@@ -328,7 +240,13 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.ORGANIZATION_OWNER,
         title=_("%(organization)s does not allow this network address"),
         summary=_("%(organization)s accepts requests only from listed network addresses."),
-        steps=(_("Ask an owner of %(organization)s to allow this server's address."),),
+        steps=(
+            StepText(
+                _(
+                    "Ask an owner of %(organization)s to allow this server's address; the message below says how."
+                )
+            ),
+        ),
         offer_zip=True,
     ),
     VerdictCode.NOT_FOUND_OR_NO_ACCESS: Entry(
@@ -340,8 +258,8 @@ CATALOG: Mapping[VerdictCode, Entry] = {
             "and for one that this account may not see."
         ),
         steps=(
-            _("Check the address for a typing mistake."),
-            _("Ask an owner of the repository to give this account access."),
+            StepText(_("Check the address for a typing mistake.")),
+            StepText(_("Ask somebody who owns the repository to give %(account)s access.")),
         ),
         offer_zip=True,
     ),
@@ -350,21 +268,21 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.NOBODY,
         title=_("%(provider)s asks us to wait"),
         summary=_("Too many questions were asked there lately; the answer is not known yet."),
-        steps=(_("Try again in a few minutes."),),
+        steps=(StepText(_("Try again in a few minutes.")),),
     ),
     VerdictCode.HOST_UNREACHABLE: Entry(
         severity=Severity.WAIT,
         who_can_fix=WhoCanFix.NOBODY,
         title=_("%(host)s does not answer"),
         summary=_("Nothing could be checked. What was known before still stands."),
-        steps=(_("Try again later."),),
+        steps=(StepText(_("Try again later.")),),
     ),
     VerdictCode.HOST_UNKNOWN: Entry(
         severity=Severity.ACTION,
         who_can_fix=WhoCanFix.ADMINISTRATOR,
         title=_("This host is not set up"),
         summary=_("No Git host with this address is set up here."),
-        steps=(_("Check the address, or ask an administrator to add the host."),),
+        steps=(StepText(_("Check the address, or ask an administrator to add the host.")),),
         offer_zip=True,
     ),
     VerdictCode.EMAIL_REQUIRED: Entry(
@@ -372,13 +290,13 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         who_can_fix=WhoCanFix.USER,
         title=_("The e-mail address is needed too"),
         summary=_("%(provider)s checks this token together with the e-mail address of your account there."),
-        steps=(_("Enter the e-mail address of your account at %(host)s."),),
+        steps=(StepText(_("Enter the e-mail address of your account at %(host)s.")),),
     ),
     VerdictCode.UNKNOWN: Entry(
         severity=Severity.UNKNOWN,
         who_can_fix=WhoCanFix.NOBODY,
         title=_("Not known yet"),
         summary=_("%(provider)s gave an answer that does not settle the question. Nothing was changed."),
-        steps=(_("Try again later."),),
+        steps=(StepText(_("Try again later.")),),
     ),
 }

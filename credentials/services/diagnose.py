@@ -1,0 +1,373 @@
+"""Why can this repository not be imported? One walk, one typed answer, the next step.
+
+The order is fixed, and the first cause ends it: the address, the host, the person's credentials there,
+each credential's state, its token, its scopes, the organization, the repository. Where nothing helps, the
+repository may still be public. Pages, API, leases and imports all give this answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from credentials.conf import conf
+from credentials.errors import AddressInvalid, CryptoError
+from credentials.models import AccessState, Credential, Hold, Host, RepositoryAccess, Status
+from credentials.models.credential import LENDABLE
+from credentials.providers.base import Provider
+from credentials.providers.facts import RepositoryPlace
+from credentials.providers.repository_url import RepositoryAddress, parse
+from credentials.providers.tokens import Kind
+from credentials.services import audit, gate, holds, hosts, organizations, reach
+from credentials.services.audit import Actor, Subject
+from credentials.services.choice import STATUS_VERDICTS, rank
+from credentials.services.logins import open_login, subject_of
+from credentials.services.reach import Finding
+from credentials.services.verify import DEAD, failed_status
+from credentials.verdicts import Check, Verdict, VerdictCode
+from credentials.verdicts.wording import verdict
+
+# How many of a person's credentials at one host are asked; more than that is nobody's real case.
+MOST_ASKED = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """An address, with the host and the repository that it names there."""
+
+    address: RepositoryAddress
+    host: Host
+    provider: Provider
+    place: RepositoryPlace
+
+    @property
+    def key(self) -> str:
+        """By which what is known of the repository is remembered: its path at the host, in lower case."""
+        return memory_key(parse(self.provider.clone_url(self.place)))
+
+
+def memory_key(address: RepositoryAddress) -> str:
+    """The one spelling of an address below its host."""
+    return "/".join(address.segments).lower()[:500]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diagnosis:
+    """The answer, and what an import needs to go on: ``clone_url`` is empty unless the verdict is ok."""
+
+    verdict: Verdict
+    credential: Credential | None = None
+    clone_url: str = ""
+    default_branch: str = ""
+
+
+def find_target(address: RepositoryAddress, *, now: Callable[[], datetime] = timezone.now) -> Target | None:
+    """The enabled host an address belongs to, by whole path segments, the longest base path first."""
+    bases = [(host, parse(host.web_url).segments) for host in _hosts_at(address)]
+    for host, base in sorted(bases, key=lambda item: len(item[1]), reverse=True):
+        if not address.segments_start_with(base):
+            continue
+        provider = hosts.provider_of(host, now=now)
+        place = provider.place(address.segments[len(base) :])
+        if place is None:
+            raise AddressInvalid(_("This address names a host, but no repository on it."))
+        return Target(address=address, host=host, provider=provider, place=place)
+    return None
+
+
+def _hosts_at(address: RepositoryAddress) -> list[Host]:
+    return list(Host.objects.filter(web_origin=address.origin, is_enabled=True))
+
+
+def diagnose(
+    *,
+    actor: Actor,
+    user: Any,
+    repository_url: str,
+    credential_id: UUID | None = None,
+    now: Callable[[], datetime] = timezone.now,
+) -> Diagnosis:
+    """Find out whether ``user`` can import the repository, and if not, the first thing that stands in the way.
+
+    ``credential_id`` narrows it to one credential of theirs. What is learned is kept: the state of
+    organizations, what each credential can read, a token that its host has confirmed to be dead. Raises
+    AddressInvalid where the text is no address of a repository.
+    """
+    address = parse(repository_url)
+    found = find_target(address, now=now)
+    if found is None:
+        return Diagnosis(verdict=verdict(VerdictCode.HOST_UNKNOWN, values={"host": address.origin}))
+    organizations.named(found.host, found.place.organizations, now=now())
+    held = _candidates(user, found, credential_id)
+    diagnosis = _first_that_reads(found, held, user=user, actor=actor, now=now)
+    audit.record(
+        "repository.diagnosed",
+        actor=actor,
+        subject=_subject(user, found, diagnosis),
+        organization=found.place.owner.lower()[:200],
+        repository=found.address.text[:1000],
+        data={"verdict": diagnosis.verdict.code.value},
+    )
+    return diagnosis
+
+
+def _subject(user: Any, found: Target, diagnosis: Diagnosis) -> Subject:
+    if diagnosis.credential is not None:
+        return subject_of(diagnosis.credential)
+    name, pk = user.get_username(), str(user.pk)
+    return Subject(kind="user", id=pk, name=name, owner_id=pk, owner_name=name, host=found.host.slug)
+
+
+def _candidates(user: Any, found: Target, credential_id: UUID | None) -> list[Credential]:
+    """The person's credentials at the host, those that will most likely do first."""
+    mine = (
+        Credential.objects.select_related("host", "owner")
+        .filter(owner=user, host=found.host)
+        .exclude(status=Status.DISCONNECTED)
+    )
+    if credential_id is not None:
+        mine = mine.filter(pk=credential_id)
+    held = list(mine)
+    known = dict(
+        RepositoryAccess.objects.filter(credential__in=held, key=found.key).values_list(
+            "credential", "verdict"
+        )
+    )
+    open_to = set(
+        mine.filter(
+            organizations__state=AccessState.ACCESSIBLE,
+            organizations__organization__key__in=[key.lower() for key in found.place.organizations],
+        ).values_list("pk", flat=True)
+    )
+    return sorted(
+        held,
+        key=lambda one: rank(
+            verdict=known.get(one.pk, ""),
+            organization_depth=1 if one.pk in open_to else 0,
+            owns=one.account_name.lower() == found.place.owner.lower(),
+            status=one.status,
+            last_verified_at=one.last_verified_at,
+            created_at=one.created_at,
+            tie=str(one.pk),
+        ),
+        reverse=True,
+    )
+
+
+def _first_that_reads(
+    found: Target, held: Sequence[Credential], *, user: Any, actor: Actor, now: Callable[[], datetime]
+) -> Diagnosis:
+    refused: list[tuple[Credential, Finding]] = []
+    for credential in held[:MOST_ASKED]:
+        finding = examine(credential, found, actor=actor, now=now)
+        if finding.ok:
+            return _readable(found, credential, finding, refused)
+        refused.append((credential, finding))
+    public = reach.walk_as_anybody(found.provider, found.place, now=now)
+    if public.ok:
+        answer = explain(found, None, public, user=user)
+        return Diagnosis(
+            verdict=answer.with_checked(*(check for _one, seen in refused for check in seen.checks)),
+            clone_url=found.provider.clone_url(found.place),
+            default_branch=public.repository.default_branch if public.repository else "",
+        )
+    if not refused:
+        nobody = replace(public, code=VerdictCode.NO_CREDENTIAL)
+        return Diagnosis(verdict=explain(found, None, nobody, user=user))
+    credential, finding = _most_telling(refused)
+    return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
+
+
+def _readable(
+    found: Target,
+    credential: Credential,
+    finding: Finding,
+    refused: Sequence[tuple[Credential, Finding]],
+) -> Diagnosis:
+    answer = explain(found, credential, finding, user=credential.owner)
+    passed_over = tuple(check for _one, seen in refused for check in seen.checks)
+    return Diagnosis(
+        verdict=replace(answer, checked=(*passed_over, *answer.checked)),
+        credential=credential,
+        clone_url=found.provider.clone_url(found.place),
+        default_branch=finding.repository.default_branch if finding.repository else "",
+    )
+
+
+# What says most about why it does not work, the most telling first.
+_TELLING = (
+    VerdictCode.ORGANIZATION_NOT_APPROVED,
+    VerdictCode.ORGANIZATION_REQUESTED,
+    VerdictCode.ORGANIZATION_DENIED,
+    VerdictCode.SSO_REQUIRED,
+    VerdictCode.ORGANIZATION_POLICY,
+    VerdictCode.TOKEN_PENDING,
+    VerdictCode.IP_BLOCKED,
+    VerdictCode.SCOPE_MISSING,
+)
+
+
+def _most_telling(refused: Sequence[tuple[Credential, Finding]]) -> tuple[Credential, Finding]:
+    for code in _TELLING:
+        for credential, finding in refused:
+            if finding.code is code:
+                return credential, finding
+    return refused[0]
+
+
+def examine(credential: Credential, found: Target, *, actor: Actor, now: Callable[[], datetime]) -> Finding:
+    """Whether one credential reads the repository; asks the host, and keeps what was learned."""
+    early = _without_asking(credential, now=now())
+    if early is not None:
+        return early
+    try:
+        login = open_login(credential, actor=actor, purpose="diagnosis", repository=found.address.text[:1000])
+    except CryptoError as problem:
+        check = Check(step="secret", result=problem.code, at=now())
+        return Finding(code=VerdictCode.UNKNOWN, checks=(check,), known=False)
+    finding = reach.walk(
+        found.provider,
+        found.place,
+        login,
+        allow_private=found.host.allow_private_network,
+        lacks=tuple(credential.missing_scopes),
+        now=now,
+    )
+    return _keep(credential, found, finding, actor=actor, now=now())
+
+
+def _without_asking(credential: Credential, *, now: datetime) -> Finding | None:
+    """What is known of the credential already, where asking would be of no use, or do harm."""
+    if credential.status not in LENDABLE:
+        code = STATUS_VERDICTS.get(Status(credential.status), VerdictCode.UNKNOWN)
+        return Finding(code=code, checks=(Check(step="credential", result=credential.status, at=now),))
+    if credential.expires_at is not None and credential.expires_at <= now:
+        is_oauth = credential.kind == Kind.OAUTH
+        code = VerdictCode.RECONNECT_REQUIRED if is_oauth else VerdictCode.TOKEN_EXPIRED
+        return Finding(code=code, checks=(Check(step="credential", result="expired", at=now),))
+    if holds.is_held(credential, now=now, by_hand=True):
+        quota = credential.hold_reason == Hold.QUOTA
+        code = VerdictCode.RATE_LIMITED if quota else VerdictCode.UNKNOWN
+        check = Check(step="credential", result="left alone for a while", at=now)
+        return Finding(code=code, checks=(check,), known=False)
+    if gate.is_open(credential.host, now=now):
+        check = Check(step="host", result="not asked: it has not been answering", at=now)
+        return Finding(code=VerdictCode.HOST_UNREACHABLE, checks=(check,), known=False)
+    return None
+
+
+@transaction.atomic
+def _keep(credential: Credential, found: Target, finding: Finding, *, actor: Actor, now: datetime) -> Finding:
+    """Write down what was learned, unless the credential was changed meanwhile."""
+    current = (
+        Credential.objects.select_for_update(of=("self",))
+        .select_related("host", "owner")
+        .get(pk=credential.pk)
+    )
+    if current.generation != credential.generation or not current.is_connected:
+        return finding
+    if not finding.known:
+        if finding.code is VerdictCode.RATE_LIMITED:
+            holds.note_quota(current, wait=finding.retry_after, now=now)
+        return finding
+    organizations.observe(current, finding.organizations, actor=actor, now=now)
+    if finding.code in DEAD:
+        _mark_dead(current, finding.code, actor=actor, now=now)
+        return finding
+    holds.clear(current)
+    remember(current, found.key, finding.code, now=now)
+    return replace(finding, code=_as_requested(current, finding))
+
+
+def _mark_dead(current: Credential, code: VerdictCode, *, actor: Actor, now: datetime) -> None:
+    before = current.status
+    current.status, current.status_detail = failed_status(current, code), code.value
+    current.save(update_fields=["status", "status_detail", "updated_at"])
+    holds.note_refusal(current, now=now)
+    audit.record(
+        "credential.verified",
+        actor=actor,
+        subject=subject_of(current),
+        data={"verdict": code.value, "status_before": before, "status": current.status},
+    )
+
+
+def _as_requested(current: Credential, finding: Finding) -> VerdictCode:
+    """The host says "not approved" until somebody decides; that it was asked for, only the board knows."""
+    if finding.code is not VerdictCode.ORGANIZATION_NOT_APPROVED:
+        return finding.code
+    access = current.organizations.filter(organization__key=finding.organization.lower()).first()
+    state = access.state if access else ""
+    return {
+        AccessState.REQUESTED.value: VerdictCode.ORGANIZATION_REQUESTED,
+        AccessState.DENIED.value: VerdictCode.ORGANIZATION_DENIED,
+    }.get(state, finding.code)
+
+
+def remember(credential: Credential, key: str, code: VerdictCode, *, now: datetime) -> None:
+    """Keep what a credential could do with a repository, for the choice of the next lease."""
+    RepositoryAccess.objects.update_or_create(
+        credential=credential, key=key, defaults={"verdict": code.value, "checked_at": now}
+    )
+
+
+def explain(found: Target, credential: Credential | None, finding: Finding, *, user: Any) -> Verdict:
+    """The verdict of a finding: its words, its links, and the message to an owner."""
+    provider, host, place = found.provider, found.host, found.place
+    kind = credential.kind if credential else ""
+    names = (f"{provider.name}:{kind}", provider.name, kind)
+    organization = finding.organization or place.owner
+    links = _links(found, credential, finding)
+    values: Mapping[str, object] = {
+        "host": host.name,
+        "provider": provider.title,
+        "organization": organization,
+        "owner": place.owner,
+        "repository": place.path,
+        "user": user.get_full_name() or user.get_username(),
+        "person": user.get_full_name() or user.get_username(),
+        "account": (credential.account_name or credential.account_id) if credential else _("your account"),
+        "kind": provider.login_title(Kind(kind)) if kind else "",
+        "scopes": ", ".join(finding.missing_scopes) or ", ".join((credential and credential.scopes) or ()),
+        "product": conf.product_name,
+        "client_id": _client_id(found, credential) or "-",
+        "approve_url": links["approve"] or host.web_url,
+    }
+    return verdict(
+        finding.code,
+        values=values,
+        links=links,
+        variants=names,
+        offers_oauth=host.offers_oauth,
+        checked=finding.checks,
+        host=host.slug,
+        organization=finding.organization,
+        credential=str(credential.pk) if credential else "",
+    )
+
+
+def _client_id(found: Target, credential: Credential | None) -> str:
+    return (credential.oauth_client_id if credential else "") or found.host.client_id
+
+
+def _links(found: Target, credential: Credential | None, finding: Finding) -> dict[str, str]:
+    guide = found.provider.guide()
+    kind = Kind(credential.kind) if credential else Kind.OAUTH
+    key = finding.organization or found.place.owner
+    pages = found.provider.organization_links(key, kind=kind, client_id=_client_id(found, credential))
+    return {
+        "token": guide.create_url,
+        "manage": guide.manage_url,
+        "request": pages.request,
+        "approve": pages.approve,
+        "sso": finding.url if finding.code is VerdictCode.SSO_REQUIRED and finding.url else pages.sso,
+        "settings": finding.url or guide.manage_url,
+        "fine_grained": pages.token,
+    }

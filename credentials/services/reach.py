@@ -1,0 +1,232 @@
+"""Can this credential read this repository? One walk, in a fixed order, that stops at the first cause.
+
+The API is asked first. Where it cannot tell, because the token's scopes do not cover the question or say
+nothing of the files, Git is asked: it is what will read the repository in the end. Pure: it asks the host
+and touches no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from credentials.errors import (
+    AccessRefused,
+    AddressForbidden,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderUnreachable,
+    ScopeMissing,
+    TokenRejected,
+)
+from credentials.providers.base import Provider
+from credentials.providers.facts import (
+    Login,
+    OrganizationFact,
+    OrganizationState,
+    RepositoryFact,
+    RepositoryPlace,
+)
+from credentials.providers.tokens import Kind
+from credentials.sources import git
+from credentials.verdicts import Check, VerdictCode
+
+GIT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What one walk found.
+
+    ``known`` is False where the host could not be asked: then nothing that was known before may change.
+    ``organizations`` are the facts learned on the way; ``organization`` is the one that stands in the way,
+    ``url`` the host's page that mends it where the answer carried one.
+    """
+
+    code: VerdictCode
+    checks: tuple[Check, ...]
+    known: bool = True
+    repository: RepositoryFact | None = None
+    organizations: tuple[OrganizationFact, ...] = ()
+    organization: str = ""
+    url: str = ""
+    missing_scopes: tuple[str, ...] = ()
+    retry_after: timedelta | None = None
+    reached_by: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.code in {VerdictCode.OK, VerdictCode.OK_PUBLIC}
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk: whom to ask, about what, and what was said so far."""
+
+    provider: Provider
+    place: RepositoryPlace
+    login: Login
+    allow_private: bool
+    lacks: tuple[str, ...]
+    now: Callable[[], datetime]
+    checks: list[Check] = field(default_factory=list)
+
+    def note(self, step: str, result: str) -> None:
+        self.checks.append(Check(step=step, result=result, at=self.now()))
+
+    def found(self, code: VerdictCode, **more: object) -> Finding:
+        return Finding(code=code, checks=tuple(self.checks), **more)  # type: ignore[arg-type]  # as declared there
+
+
+def walk(
+    provider: Provider,
+    place: RepositoryPlace,
+    login: Login,
+    *,
+    allow_private: bool,
+    lacks: tuple[str, ...] = (),
+    now: Callable[[], datetime],
+) -> Finding:
+    """Ask the host whether ``login`` reads the repository at ``place``.
+
+    ``lacks`` are the scopes that a verification found missing. Never raises for what the host answers.
+    """
+    this = _Walk(
+        provider=provider, place=place, login=login, allow_private=allow_private, lacks=lacks, now=now
+    )
+    try:
+        fact = provider.repository(place, login=login)
+    except ScopeMissing as problem:
+        this.note("api", problem.evidence)
+        return _by_git(this, None, scope=problem)
+    except ProviderError as problem:
+        return _refused(this, problem, step="api")
+    except AddressForbidden as problem:
+        this.note("api", str(problem))
+        return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
+    this.note("api", fact.evidence)
+    if fact.reads_contents:
+        return this.found(VerdictCode.OK, repository=fact, reached_by="api")
+    return _by_git(this, fact, scope=None)
+
+
+def _by_git(this: _Walk, fact: RepositoryFact | None, *, scope: ScopeMissing | None) -> Finding:
+    """Ask Git itself. ``scope`` is why the API could not tell: it proved the token all the same."""
+    try:
+        this.provider.door.gate.enter()
+        refs = ls_remote(this.provider, this.place, login=this.login, allow_private=this.allow_private)
+    except TokenRejected as problem:
+        this.note("git", problem.evidence)
+        # The API has just accepted the token, so what Git misses is a right (GitLab answers 401 for both).
+        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=_lacking(this, scope))
+    except ScopeMissing as problem:
+        this.note("git", problem.evidence)
+        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=problem.required or _lacking(this, None))
+    except ProviderError as problem:
+        return _refused(this, problem, step="git")
+    except AddressForbidden as problem:
+        this.note("git", str(problem))
+        return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
+    this.note("git", refs.evidence)
+    return this.found(VerdictCode.OK, repository=fact, reached_by="git")
+
+
+def ls_remote(
+    provider: Provider, place: RepositoryPlace, *, login: Login | None, allow_private: bool
+) -> git.RemoteRefs:
+    """What Git is shown of the repository; raises as :func:`credentials.sources.git.ls_remote` does."""
+    remote = git.Remote(url=provider.clone_url(place), allow_private=allow_private, provider=provider.name)
+    return git.ls_remote(
+        remote, login=provider.git_login(login) if login else None, timeout_seconds=GIT_SECONDS
+    )
+
+
+def _lacking(this: _Walk, scope: ScopeMissing | None) -> tuple[str, ...]:
+    """The scopes to name: what reading needs at this host, rather than what the API question needed."""
+    if this.lacks:
+        return this.lacks
+    needed = tuple(need.scope for need in this.provider.guide().scopes if need.required)
+    return needed or (scope.required if scope else ())
+
+
+def _refused(this: _Walk, problem: ProviderError, *, step: str) -> Finding:
+    this.note(step, problem.evidence)
+    if isinstance(problem, TokenRejected):
+        return this.found(_REJECTIONS.get(problem.reason, VerdictCode.TOKEN_REJECTED))
+    if isinstance(problem, ProviderRateLimited):
+        return this.found(VerdictCode.RATE_LIMITED, known=False, retry_after=problem.retry_after)
+    if isinstance(problem, ProviderUnreachable):
+        return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
+    if isinstance(problem, ScopeMissing):
+        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=_lacking(this, problem))
+    if isinstance(problem, AccessRefused):
+        return _explained(this, problem)
+    return this.found(VerdictCode.UNKNOWN, known=False)
+
+
+_REJECTIONS: Mapping[str, VerdictCode] = {
+    "expired": VerdictCode.TOKEN_EXPIRED,
+    "revoked": VerdictCode.TOKEN_REVOKED,
+}
+
+
+def _explained(this: _Walk, problem: AccessRefused) -> Finding:
+    """A refusal that names its cause, or one behind which an organization may hide."""
+    code = VerdictCode(problem.verdict_code)
+    if code is not VerdictCode.NOT_FOUND_OR_NO_ACCESS:
+        organization = this.place.organizations[0] if this.place.organizations else this.place.owner
+        fact = OrganizationFact(
+            key=organization,
+            name=organization,
+            state=STATE_OF.get(code, OrganizationState.UNKNOWN),
+            evidence=problem.evidence,
+            url=problem.url,
+        )
+        learned = (fact,) if fact.state is not OrganizationState.UNKNOWN else ()
+        return this.found(code, organization=organization, url=problem.url, organizations=learned)
+    if this.lacks and this.login.kind is not Kind.FINE_GRAINED_TOKEN:
+        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=this.lacks)
+    return _behind_not_found(this)
+
+
+def _behind_not_found(this: _Walk) -> Finding:
+    """Hosts hide what one may not see behind "not found"; its organizations may say more."""
+    learned: list[OrganizationFact] = []
+    for key in this.place.organizations:
+        try:
+            fact = this.provider.organization(this.login, key)
+        except ProviderError as problem:
+            this.note("organization", problem.evidence)
+            break
+        if fact is None:
+            this.note("organization", f"{key}: none of this name is known")
+            continue
+        this.note("organization", fact.evidence)
+        learned.append(fact)
+        if (code := _CODE_OF.get(fact.state)) is not None:
+            return this.found(code, organization=key, url=fact.url, organizations=tuple(learned))
+    return this.found(VerdictCode.NOT_FOUND_OR_NO_ACCESS, organizations=tuple(learned))
+
+
+STATE_OF: Mapping[VerdictCode, OrganizationState] = {
+    VerdictCode.ORGANIZATION_NOT_APPROVED: OrganizationState.NOT_APPROVED,
+    VerdictCode.SSO_REQUIRED: OrganizationState.SSO_REQUIRED,
+    VerdictCode.ORGANIZATION_POLICY: OrganizationState.POLICY_BLOCKED,
+    VerdictCode.TOKEN_PENDING: OrganizationState.TOKEN_PENDING,
+    VerdictCode.IP_BLOCKED: OrganizationState.IP_BLOCKED,
+}
+_CODE_OF: Mapping[OrganizationState, VerdictCode] = {state: code for code, state in STATE_OF.items()}
+
+
+def walk_as_anybody(provider: Provider, place: RepositoryPlace, *, now: Callable[[], datetime]) -> Finding:
+    """Whether anyone can read the repository, without any credential."""
+    try:
+        fact = provider.repository(place, login=None)
+    except (ProviderError, AddressForbidden) as problem:
+        evidence = problem.evidence if isinstance(problem, ProviderError) else str(problem)
+        check = Check(step="public", result=evidence, at=now())
+        known = isinstance(problem, AccessRefused | TokenRejected | ScopeMissing)
+        return Finding(code=VerdictCode.NOT_FOUND_OR_NO_ACCESS, checks=(check,), known=known)
+    check = Check(step="public", result=fact.evidence, at=now())
+    return Finding(code=VerdictCode.OK_PUBLIC, checks=(check,), repository=fact, reached_by="api")
