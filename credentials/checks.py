@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import DatabaseError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from credentials.conf import NAMES, conf
-from credentials.services import demo_people
+from credentials.errors import ForgekeyError
+from credentials.models import RingKey
+from credentials.services import demo_people, sealed_rows, vault
 
 _PREFIX = "CREDENTIALS_"
 # systemd's own: where a unit finds the credentials it was given.
@@ -120,8 +122,58 @@ def demo_people_are_gone(**_: Any) -> list[CheckMessage]:
     return []
 
 
+def every_needed_key_is_there(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """A row under a key that the ring lacks cannot be opened; restoring the key mends it."""
+    if not databases:
+        return []
+    try:
+        missing = sealed_rows.missing_keys()
+    except DatabaseError:
+        return []
+    except ForgekeyError as error:
+        # No error: whoever only migrates the database needs no key.
+        return [Warning("The key ring does not load.", hint=str(error), id="credentials.W003")]
+    if not missing:
+        return []
+    return [
+        Error(
+            f"Rows need keys that the key ring lacks: {', '.join(sorted(missing))}.",
+            hint="Restore their entries. python manage.py doctor counts the rows; none of them is touched.",
+            id="credentials.E011",
+        )
+    ]
+
+
+def the_key_is_not_worn(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Random nonces may repeat once a key has wrapped too much; half-way there is time to change it."""
+    try:
+        # Without a row that is worn the ring is not even asked for.
+        worn = bool(databases) and RingKey.objects.filter(wraps__gte=vault.WRAP_WARNING).exists()
+        wraps = vault.wraps_booked() if worn else 0
+    except (DatabaseError, ForgekeyError):
+        return []
+    if wraps < vault.WRAP_WARNING:
+        return []
+    return [
+        Warning(
+            f"The first key has wrapped {wraps} secrets; at {vault.WRAP_LIMIT} it wraps no more.",
+            hint="Change it: generate_key --help says how.",
+            id="credentials.W002",
+        )
+    ]
+
+
+def _in_deployment(check: Callable[..., list[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
+    """A check of the database for ``check --deploy``, which names no database. With one it runs anyway."""
+
+    def look(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+        return [] if databases else check(databases=[DEFAULT_DB_ALIAS])
+
+    return look
+
+
 def register_all() -> None:
-    """Register the checks with Django."""
+    """Register the checks with Django. Those of the database run with ``--database`` or ``--deploy``."""
     register(settings_are_well_formed, Tags.security)
     register(key_ring_is_not_a_setting, Tags.security)
     register(sessions_stay_on_the_server, Tags.security)
@@ -129,3 +181,6 @@ def register_all() -> None:
     register(environment_has_no_unknown_names, Tags.security)
     register(key_source_is_not_the_environment, Tags.security, deploy=True)
     register(demo_people_are_gone, Tags.security, deploy=True)
+    for check in (every_needed_key_is_there, the_key_is_not_worn):
+        register(check, Tags.database)
+        register(_in_deployment(check), Tags.security, deploy=True)
