@@ -14,14 +14,15 @@ from credentials.crypto.sources import create_key_file
 from credentials.errors import CryptoError
 
 _WHICH = """
-Changing the key, where one key file serves every process:
+Changing the key, where one key file serves every process and all are restarted together:
 
   generate_key --prepend --file PATH     a new first entry
   restart every Forgekey process
   rotate_keys                            what is stored moves to the new key
 
-Where several machines have a key file each, a process that still lacks the new key answers 503
-key_unavailable for what the others seal with it. There, let every machine know the key first:
+A process that still lacks the new key answers 503 key_unavailable for what the others seal with it.
+Where several machines have a key file each, or processes are restarted one after the other, let
+every process know the key before any uses it:
 
   generate_key --append --file PATH      on one machine; copy the file to the others
   restart every Forgekey process
@@ -29,7 +30,7 @@ key_unavailable for what the others seal with it. There, let every machine know 
   restart every Forgekey process, then rotate_keys
 
 Old entries stay in the file. Remove one only when rotate_keys --dry-run counts no row under it and no
-backup that you keep needs it. docs/keys.md tells more.
+backup that you keep needs it. docs/security.md tells more.
 """
 
 

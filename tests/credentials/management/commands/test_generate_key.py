@@ -93,4 +93,4 @@ def test_the_help_says_which_way_to_use_when(capsys: pytest.CaptureFixture[str])
         call_command("generate_key", "--help")
     said = capsys.readouterr().out
     assert "  generate_key --append --file PATH      on one machine; copy the file to the others\n" in said
-    assert "503\nkey_unavailable" in said
+    assert "answers 503 key_unavailable" in said
