@@ -126,6 +126,8 @@ class Apps:
                 "account": account,
                 "repository_selection": "all",
                 "app_id": number(token.client_id or ""),
+                "app_slug": self._slug(token),
+                "html_url": f"{self._host.web_url}/organizations/{account['login']}/settings/installations",
                 "target_type": account["type"],
                 "permissions": {"contents": "read", "metadata": "read"},
                 "suspended_at": None,
@@ -133,6 +135,12 @@ class Apps:
             for account in accounts
         ]
         return json_response({"total_count": len(listed), "installations": listed})
+
+    def _slug(self, token: Token) -> str:
+        """The name in addresses of the application that a token belongs to."""
+        apps = [item for item in self._state.apps.values() if item.kind == token.kind]
+        mine = [item for item in apps if item.client_id == token.client_id] or apps
+        return mine[0].name.lower().replace(" ", "-") if mine else ""
 
     # GraphQL: one query, `viewer { login organizations { nodes { login } } }`, whatever fields it names
 

@@ -289,10 +289,12 @@ class Rest:
         if organization is None:
             return self._host.not_found(request)
         token = request.token
+        wanted = {"private": {True}, "public": {False}}.get(request.query.get("type", ""), {True, False})
         shown = [
             item
             for item in self._state.repositories
             if item.owner == organization.name
+            and item.private in wanted
             and (
                 not item.private if token is None else self._host.barrier(token, item, contents=False) is None
             )

@@ -86,6 +86,7 @@ def test_installations_are_listed_for_app_tokens_only(sandbox: RunningSandbox) -
     listed = call("GET", url, headers=bearer(app)).json
     names = [item["account"]["login"] for item in listed["installations"]]
     assert names == ["octo-alice", "acme", "sso-corp", "locked-corp"]
+    assert {item["app_slug"] for item in listed["installations"]} == {"forgekey-app"}
     personal = sandbox.mint("github", "octo-alice", "personal_token", ["repo"]).token
     assert call("GET", url, headers=bearer(personal)).status == 403
 

@@ -175,6 +175,9 @@ def test_repositories_come_in_pages_with_links(sandbox: RunningSandbox) -> None:
 def test_the_repositories_of_an_organization_are_those_the_caller_may_see(sandbox: RunningSandbox) -> None:
     token = mint(sandbox, "personal_token", "repo")
     assert len(get(sandbox, "/orgs/acme/repos", token).json) == 2
+    assert [item["full_name"] for item in get(sandbox, "/orgs/acme/repos?type=private", token).json] == [
+        "acme/cases"
+    ]
     assert [item["full_name"] for item in get(sandbox, "/orgs/acme/repos").json] == ["acme/public-cases"]
 
 
