@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import ClassVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
@@ -15,33 +13,34 @@ from credentials.crypto.secret import Secret
 from credentials.errors import (
     AccessRefused,
     ProviderAnswerUnexpected,
-    ProviderError,
     ScopeMissing,
     TokenRejected,
 )
+from credentials.providers import github_installations, github_organizations, github_repositories
 from credentials.providers.answers import Answer
-from credentials.providers.base import Provider, by_status, common_problem, unexplained
+from credentials.providers.base import unexplained
 from credentials.providers.facts import (
     GitLogin,
     Identity,
     Login,
     OAuthEndpoints,
     OrganizationFact,
-    OrganizationState,
+    OrganizationLinks,
+    RepositoryFact,
+    RepositoryPage,
+    RepositoryPlace,
     Revocation,
     RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
 )
-from credentials.providers.github_wordings import quota_problem, read_expiry, refusal, sso_url
-from credentials.providers.http import Auth, Basic, Bearer, path_segment
-from credentials.providers.probing import probe_each
-from credentials.providers.reading import identifier, objects, scopes, text
+from credentials.providers.github_api import HEADERS, GitHubApi
+from credentials.providers.github_wordings import read_expiry
+from credentials.providers.http import Basic, path_segment
+from credentials.providers.reading import identifier, scopes, text
 from credentials.providers.tokens import Kind
-from credentials.verdicts import VerdictCode
 
-_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _NOT_OFFERED = frozenset(
     {
         HTTPStatus.NOT_FOUND,
@@ -50,14 +49,10 @@ _NOT_OFFERED = frozenset(
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
-_PER_PAGE = 100
-_PAGES = 10
-_LIMITED = frozenset({Kind.FINE_GRAINED_TOKEN, Kind.APP_TOKEN})
-_LOGIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 _READS_CODE = frozenset({"repo"})
 
 
-class GitHub(Provider):
+class GitHub(GitHubApi):
     """Classic, fine-grained, OAuth app and GitHub App user tokens."""
 
     name: ClassVar[str] = "github"
@@ -82,39 +77,8 @@ class GitHub(Provider):
             return f"{parts.scheme}://api.{parts.netloc}"
         return f"{web_url.rstrip('/')}/api/v3"
 
-    def authorization(self, login: Login) -> Auth:
-        return Bearer(token=login.token)
-
-    def translate(self, answer: Answer) -> ProviderError | None:
-        """Quota, single sign-on, organization restrictions, missing rights, the token itself, 404."""
-        if (problem := common_problem(answer)) is not None:
-            return problem
-        if (problem := quota_problem(answer, self.now())) is not None:
-            return problem
-        if (url := sso_url(answer)) is not None:
-            return AccessRefused(
-                "the organization asks for single sign-on",
-                status=answer.status,
-                evidence=f"{answer.evidence}: X-GitHub-SSO",
-                verdict_code=VerdictCode.SSO_REQUIRED,
-                url=self.own_url(url),
-            )
-        if answer.status == HTTPStatus.FORBIDDEN:
-            return refusal(answer, self._request_url)
-        return by_status(answer)
-
-    @property
-    def _request_url(self) -> str:
-        """Where a member asks an organization to approve the app.
-
-        https://docs.github.com/account-and-profile/how-tos/organization-membership/requesting-organization-approval-for-oauth-apps
-        """
-        if not self.host.client_id:
-            return ""
-        return f"{self.host.web_url}/settings/connections/applications/{self.host.client_id}"
-
     def organizations_url(self) -> str:
-        return self._request_url
+        return self.links.request(self.host.client_id)
 
     def verify(self, login: Login) -> Verification:
         """One call that every valid token may make.
@@ -122,7 +86,7 @@ class GitHub(Provider):
         https://docs.github.com/rest/users/users#get-the-authenticated-user
         """
         try:
-            answer = self.ask("GET", "/user", login=login, headers=_HEADERS)
+            answer = self.ask("GET", "/user", login=login, headers=HEADERS)
         except ScopeMissing as problem:
             return Verification(kind=login.kind, identity=None, scopes=None, evidence=(problem.evidence,))
         account = identifier(answer.json, "id")
@@ -151,71 +115,30 @@ class GitHub(Provider):
         return scopes(answer.headers.get("X-OAuth-Scopes"))
 
     def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
-        """Every organization the account is known to belong to, each with the answer of one probe.
+        if login.kind is Kind.APP_TOKEN:
+            return github_installations.board(self, login)
+        return github_organizations.board(self, login)
 
-        Two lists, because each hides something. The own memberships (which ``repo`` may list, unlike
-        ``/user/orgs``) leave out organizations that refuse this very token; the public ones leave out
-        private memberships. A fine-grained token sees no own memberships, whatever is true.
-        https://docs.github.com/rest/orgs/members#list-organization-memberships-for-the-authenticated-user
-        https://docs.github.com/rest/orgs/orgs#list-organizations-for-a-user
-        """
-        try:
-            account = self.ask("GET", "/user", login=login, headers=_HEADERS)
-            own = self._listed(login, "/user/memberships/orgs", {"state": "active"})
-        except ScopeMissing:
-            return None
-        keys = [text(item, "organization", "login") for item in own]
-        name = text(account.json, "login")
-        if _LOGIN.fullmatch(name):
-            public = self._listed(login, f"/users/{path_segment(name)}/orgs", {})
-            keys += [text(item, "login") for item in public]
-        keys = list(dict.fromkeys(key for key in keys if _LOGIN.fullmatch(key)))
-        if not keys and login.kind in _LIMITED:
-            return None
-        return probe_each(keys, ask=lambda key: self._probe(login, key), fact=self._fact)
+    def organization(self, login: Login, key: str) -> OrganizationFact | None:
+        if login.kind is Kind.APP_TOKEN:
+            return github_installations.single(self, login, key)
+        return github_organizations.single(self, login, key)
 
-    def _listed(self, login: Login, path: str, query: Mapping[str, str | int]) -> list[Mapping[str, object]]:
-        """All pages of a list; fails as a whole, because half a list is not a list."""
-        found: list[Mapping[str, object]] = []
-        for page in range(1, _PAGES + 1):
-            params = {**query, "per_page": _PER_PAGE, "page": page}
-            answer = self.ask("GET", path, login=login, params=params, headers=_HEADERS)
-            if not isinstance(answer.json, list):
-                raise unexplained(answer)
-            found += objects(answer.json)
-            if 'rel="next"' not in answer.headers.get("Link", ""):
-                break
-        return found
+    def organization_links(self, key: str, *, kind: Kind, client_id: str) -> OrganizationLinks:
+        return self.links.of_organization(key, kind=kind, client_id=client_id)
 
-    def _probe(self, login: Login, key: str) -> Answer:
-        """The own membership is refused where the organization refuses; its profile would be public.
+    @classmethod
+    def place(cls, segments: tuple[str, ...]) -> RepositoryPlace | None:
+        return github_repositories.place(segments)
 
-        Tokens limited to chosen owners see memberships everywhere, so for them only a private repository
-        proves anything.
-        https://docs.github.com/rest/orgs/members#get-an-organization-membership-for-the-authenticated-user
-        https://docs.github.com/rest/repos/repos#list-organization-repositories
-        """
-        path = f"/user/memberships/orgs/{path_segment(key)}"
-        if login.kind not in _LIMITED:
-            return self.ask("GET", path, login=login, headers=_HEADERS)
-        with suppress(ScopeMissing):
-            self.ask("GET", path, login=login, headers=_HEADERS)
-        answer = self.ask(
-            "GET",
-            f"/orgs/{path_segment(key)}/repos",
-            login=login,
-            params={"type": "private", "per_page": _PER_PAGE},
-            headers=_HEADERS,
-        )
-        if not any(item.get("private") is True for item in objects(answer.json)):
-            raise ProviderAnswerUnexpected(
-                "nothing private is shown", status=answer.status, evidence=f"{answer.evidence}: none private"
-            )
-        return answer
+    def clone_url(self, place: RepositoryPlace) -> str:
+        return github_repositories.clone_url(self, place)
 
-    @staticmethod
-    def _fact(key: str, state: OrganizationState, evidence: str, url: str = "") -> OrganizationFact:
-        return OrganizationFact(key=key, name=key, state=state, evidence=evidence, url=url)
+    def repository(self, place: RepositoryPlace, *, login: Login | None) -> RepositoryFact:
+        return github_repositories.single(self, place, login=login)
+
+    def repositories(self, login: Login, *, query: str = "", cursor: str = "") -> RepositoryPage | None:
+        return github_repositories.page(self, login, query=query, cursor=cursor)
 
     @classmethod
     def git_login(cls, login: Login) -> GitLogin:
@@ -226,9 +149,8 @@ class GitHub(Provider):
         return GitLogin(username="x-access-token", password=login.token)
 
     def guide(self) -> TokenGuide:
-        query = urlencode({"scopes": "repo,read:org", "description": "Forgekey"})
         return TokenGuide(
-            create_url=f"{self.host.web_url}/settings/tokens/new?{query}",
+            create_url=self.links.new_classic_token(),
             manage_url=f"{self.host.web_url}/settings/tokens",
             kind_title=_("personal access token (classic)"),
             steps=(
@@ -281,7 +203,7 @@ class GitHub(Provider):
             f"{self.host.api_url}/applications/{path_segment(self.host.client_id)}/token",
             auth=Basic(username=self.host.client_id, password=client_secret),
             json={"access_token": token},
-            headers=_HEADERS,
+            headers=HEADERS,
         )
         if answer.status == HTTPStatus.NO_CONTENT:
             return RevocationResult(outcome=Revocation.REVOKED)
@@ -308,7 +230,7 @@ class GitHub(Provider):
             "POST",
             f"{self.host.api_url}/credentials/revoke",
             json={"credentials": [login.token]},
-            headers=_HEADERS,
+            headers=HEADERS,
         )
         if answer.status in _NOT_OFFERED:
             return self._by_hand(page)
@@ -319,7 +241,7 @@ class GitHub(Provider):
 
     def _refused(self, login: Login) -> bool:
         try:
-            self.ask("GET", "/user", login=login, headers=_HEADERS)
+            self.ask("GET", "/user", login=login, headers=HEADERS)
         except TokenRejected:
             return True
         except (ScopeMissing, AccessRefused):

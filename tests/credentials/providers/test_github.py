@@ -13,12 +13,11 @@ from credentials.errors import (
     ProviderAnswerUnexpected,
     ProviderError,
     ProviderRateLimited,
-    ProviderUnreachable,
     ScopeMissing,
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.facts import HostFacts, OrganizationState, Revocation
+from credentials.providers.facts import HostFacts, Revocation
 from credentials.providers.github import GitHub
 from credentials.providers.github_wordings import read_expiry
 from credentials.providers.tokens import Kind
@@ -192,82 +191,6 @@ def test_the_headers_github_wants_are_sent() -> None:
 )
 def test_each_edition_has_its_api_at_its_own_place(web_url: str, api_url: str) -> None:
     assert GitHub.default_api_url(web_url) == api_url
-
-
-def states(sandbox: RunningSandbox, kind: Kind, **minting: object) -> dict[str, OrganizationState]:
-    scopes = ("repo",) if kind in {Kind.PERSONAL_TOKEN, Kind.OAUTH} else ()
-    given = login_in(sandbox, "github", kind, scopes, **minting)  # type: ignore[arg-type]  # passed through
-    facts = provider_in(sandbox, "github").organizations(given)
-    return {fact.key: fact.state for fact in facts or ()}
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        (Kind.PERSONAL_TOKEN, ("accessible", "accessible", "sso_required", "policy_blocked")),
-        (Kind.OAUTH, ("accessible", "not_approved", "sso_required", "accessible")),
-    ],
-)
-def test_every_organization_says_what_it_thinks_of_a_token(
-    sandbox: RunningSandbox, kind: Kind, expected: tuple[str, ...]
-) -> None:
-    found = states(sandbox, kind)
-    assert [found[name].value for name in ("acme", "assxxx", "sso-corp", "locked-corp")] == list(expected)
-
-
-def test_an_approval_turns_the_state(sandbox: RunningSandbox) -> None:
-    assert states(sandbox, Kind.OAUTH)["assxxx"] is OrganizationState.NOT_APPROVED
-    sandbox.control("github", "POST", "organizations/assxxx", {"approved": True})
-    assert states(sandbox, Kind.OAUTH)["assxxx"] is OrganizationState.ACCESSIBLE
-
-
-def test_an_address_list_is_told_from_an_app_restriction(sandbox: RunningSandbox) -> None:
-    sandbox.control("github", "POST", "organizations/acme", {"ip_allow_list": True})
-    assert states(sandbox, Kind.PERSONAL_TOKEN)["acme"] is OrganizationState.IP_BLOCKED
-
-
-def test_a_fine_grained_token_reaches_its_one_owner_and_nothing_else_is_claimed(
-    sandbox: RunningSandbox,
-) -> None:
-    found = states(sandbox, Kind.FINE_GRAINED_TOKEN, resource="acme")
-    assert found["acme"] is OrganizationState.ACCESSIBLE
-    assert {state for name, state in found.items() if name != "acme"} == {OrganizationState.UNKNOWN}
-
-
-def test_a_mending_link_comes_with_the_state(sandbox: RunningSandbox) -> None:
-    given = login_in(sandbox, "github", Kind.OAUTH, ("repo",))
-    facts = {fact.key: fact for fact in provider_in(sandbox, "github").organizations(given) or ()}
-    web_url, client_id = sandbox.hosts["github"].web_url, sandbox.hosts["github"].client_id
-    assert facts["assxxx"].url == f"{web_url}/settings/connections/applications/{client_id}"
-    assert facts["sso-corp"].url.startswith(f"{web_url}/orgs/sso-corp/sso?")
-    assert facts["sso-corp"].evidence == "GET /api/v3/user/memberships/orgs/sso-corp 403: X-GitHub-SSO"
-
-
-def test_half_a_list_of_organizations_is_no_list() -> None:
-    def script(seen: Seen) -> Reply:
-        if seen.path.endswith("/user"):
-            return json_reply({"id": 7, "login": "octo-alice"})
-        if "page=2" in seen.path:
-            return json_reply({}, 502)
-        item = {"organization": {"login": "acme"}}
-        return json_reply([item], Link='<https://evil.example/?page=2>; rel="next"')
-
-    with Server(script) as server, pytest.raises(ProviderUnreachable):
-        provider_at(server, "github").organizations(login(Kind.PERSONAL_TOKEN))
-
-
-@pytest.mark.parametrize("name", ["../../admin", "a/b", "..", "a b", "-x/../y", ""])
-def test_an_organization_name_cannot_steer_the_next_request(name: str) -> None:
-    def script(seen: Seen) -> Reply:
-        if seen.path.endswith("/user"):
-            return json_reply({"id": 7, "login": "octo-alice"})
-        if "/user/memberships/orgs?" in seen.path:
-            return json_reply([{"organization": {"login": name}}])
-        return json_reply([])
-
-    with Server(script) as server:
-        assert provider_at(server, "github").organizations(login(Kind.PERSONAL_TOKEN)) == ()
-    assert len(server.seen) == 3
 
 
 @pytest.mark.parametrize("kind", [Kind.PERSONAL_TOKEN, Kind.OAUTH, Kind.FINE_GRAINED_TOKEN])
