@@ -7,7 +7,7 @@ repository may still be public. Pages, API, leases and imports all give this ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,47 +15,25 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from credentials.conf import conf
-from credentials.errors import AddressInvalid, CryptoError
-from credentials.models import AccessState, Credential, Hold, Host, RepositoryAccess, Status
+from credentials.errors import CryptoError
+from credentials.models import AccessState, Credential, Hold, RepositoryAccess, Status
 from credentials.models.credential import LENDABLE
-from credentials.providers.base import Provider
-from credentials.providers.facts import RepositoryPlace
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
-from credentials.services import audit, gate, holds, hosts, organizations, reach
+from credentials.services import audit, gate, holds, organizations, reach
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import STATUS_VERDICTS, rank
+from credentials.services.explain import explain
 from credentials.services.logins import open_login, subject_of
 from credentials.services.reach import Finding
+from credentials.services.targets import Target, find_target
 from credentials.services.verify import DEAD, failed_status
 from credentials.verdicts import Check, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 
 # How many of a person's credentials at one host are asked; more than that is nobody's real case.
 MOST_ASKED = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """An address, with the host and the repository that it names there."""
-
-    address: RepositoryAddress
-    host: Host
-    provider: Provider
-    place: RepositoryPlace
-
-    @property
-    def key(self) -> str:
-        """By which what is known of the repository is remembered: its path at the host, in lower case."""
-        return memory_key(parse(self.provider.clone_url(self.place)))
-
-
-def memory_key(address: RepositoryAddress) -> str:
-    """The one spelling of an address below its host."""
-    return "/".join(address.segments).lower()[:500]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,35 +46,17 @@ class Diagnosis:
     default_branch: str = ""
 
 
-def find_target(address: RepositoryAddress, *, now: Callable[[], datetime] = timezone.now) -> Target | None:
-    """The enabled host an address belongs to, by whole path segments, the longest base path first."""
-    bases = [(host, parse(host.web_url).segments) for host in _hosts_at(address)]
-    for host, base in sorted(bases, key=lambda item: len(item[1]), reverse=True):
-        if not address.segments_start_with(base):
-            continue
-        provider = hosts.provider_of(host, now=now)
-        place = provider.place(address.segments[len(base) :])
-        if place is None:
-            raise AddressInvalid(_("This address names a host, but no repository on it."))
-        return Target(address=address, host=host, provider=provider, place=place)
-    return None
-
-
-def _hosts_at(address: RepositoryAddress) -> list[Host]:
-    return list(Host.objects.filter(web_origin=address.origin, is_enabled=True))
-
-
 def diagnose(
     *,
     actor: Actor,
     user: Any,
     repository_url: str,
-    credential_id: UUID | None = None,
+    among: Sequence[UUID] | None = None,
     now: Callable[[], datetime] = timezone.now,
 ) -> Diagnosis:
     """Find out whether ``user`` can import the repository, and if not, the first thing that stands in the way.
 
-    ``credential_id`` narrows it to one credential of theirs. What is learned is kept: the state of
+    ``among`` narrows it to these credentials of theirs. What is learned is kept: the state of
     organizations, what each credential can read, a token that its host has confirmed to be dead. Raises
     AddressInvalid where the text is no address of a repository.
     """
@@ -105,7 +65,7 @@ def diagnose(
     if found is None:
         return Diagnosis(verdict=verdict(VerdictCode.HOST_UNKNOWN, values={"host": address.origin}))
     organizations.named(found.host, found.place.organizations, now=now())
-    held = _candidates(user, found, credential_id)
+    held = _candidates(user, found, among)
     diagnosis = _first_that_reads(found, held, user=user, actor=actor, now=now)
     audit.record(
         "repository.diagnosed",
@@ -125,15 +85,15 @@ def _subject(user: Any, found: Target, diagnosis: Diagnosis) -> Subject:
     return Subject(kind="user", id=pk, name=name, owner_id=pk, owner_name=name, host=found.host.slug)
 
 
-def _candidates(user: Any, found: Target, credential_id: UUID | None) -> list[Credential]:
+def _candidates(user: Any, found: Target, among: Sequence[UUID] | None) -> list[Credential]:
     """The person's credentials at the host, those that will most likely do first."""
     mine = (
         Credential.objects.select_related("host", "owner")
         .filter(owner=user, host=found.host)
         .exclude(status=Status.DISCONNECTED)
     )
-    if credential_id is not None:
-        mine = mine.filter(pk=credential_id)
+    if among is not None:
+        mine = mine.filter(pk__in=among)
     held = list(mine)
     known = dict(
         RepositoryAccess.objects.filter(credential__in=held, key=found.key).values_list(
@@ -170,6 +130,9 @@ def _first_that_reads(
         if finding.ok:
             return _readable(found, credential, finding, refused)
         refused.append((credential, finding))
+        if finding.code is VerdictCode.HOST_UNREACHABLE:
+            # It would not answer about the others either.
+            return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
     public = reach.walk_as_anybody(found.provider, found.place, now=now)
     if public.ok:
         answer = explain(found, None, public, user=user)
@@ -199,6 +162,28 @@ def _readable(
         clone_url=found.provider.clone_url(found.place),
         default_branch=finding.repository.default_branch if finding.repository else "",
     )
+
+
+def known(*, user: Any, address: RepositoryAddress, credential_id: UUID | None, code: VerdictCode) -> Verdict:
+    """The verdict that needs no asking: ``code`` is known already, of one credential or of none."""
+    found = find_target(address)
+    if found is None:
+        return verdict(VerdictCode.HOST_UNKNOWN, values={"host": address.origin})
+    credential = (
+        Credential.objects.select_related("host", "owner").filter(pk=credential_id).first()
+        if credential_id
+        else None
+    )
+    about_organization = code in _TELLING and code is not VerdictCode.SCOPE_MISSING
+    finding = Finding(
+        code=code,
+        checks=(),
+        organization=found.place.organizations[0] if about_organization and found.place.organizations else "",
+        missing_scopes=tuple(credential.missing_scopes) if credential else (),
+    )
+    if credential is not None:
+        finding = replace(finding, code=_as_requested(credential, finding))
+    return explain(found, credential, finding, user=user)
 
 
 # What says most about why it does not work, the most telling first.
@@ -316,58 +301,3 @@ def remember(credential: Credential, key: str, code: VerdictCode, *, now: dateti
     RepositoryAccess.objects.update_or_create(
         credential=credential, key=key, defaults={"verdict": code.value, "checked_at": now}
     )
-
-
-def explain(found: Target, credential: Credential | None, finding: Finding, *, user: Any) -> Verdict:
-    """The verdict of a finding: its words, its links, and the message to an owner."""
-    provider, host, place = found.provider, found.host, found.place
-    kind = credential.kind if credential else ""
-    names = (f"{provider.name}:{kind}", provider.name, kind)
-    organization = finding.organization or place.owner
-    links = _links(found, credential, finding)
-    values: Mapping[str, object] = {
-        "host": host.name,
-        "provider": provider.title,
-        "organization": organization,
-        "owner": place.owner,
-        "repository": place.path,
-        "user": user.get_full_name() or user.get_username(),
-        "person": user.get_full_name() or user.get_username(),
-        "account": (credential.account_name or credential.account_id) if credential else _("your account"),
-        "kind": provider.login_title(Kind(kind)) if kind else "",
-        "scopes": ", ".join(finding.missing_scopes) or ", ".join((credential and credential.scopes) or ()),
-        "product": conf.product_name,
-        "client_id": _client_id(found, credential) or "-",
-        "approve_url": links["approve"] or host.web_url,
-    }
-    return verdict(
-        finding.code,
-        values=values,
-        links=links,
-        variants=names,
-        offers_oauth=host.offers_oauth,
-        checked=finding.checks,
-        host=host.slug,
-        organization=finding.organization,
-        credential=str(credential.pk) if credential else "",
-    )
-
-
-def _client_id(found: Target, credential: Credential | None) -> str:
-    return (credential.oauth_client_id if credential else "") or found.host.client_id
-
-
-def _links(found: Target, credential: Credential | None, finding: Finding) -> dict[str, str]:
-    guide = found.provider.guide()
-    kind = Kind(credential.kind) if credential else Kind.OAUTH
-    key = finding.organization or found.place.owner
-    pages = found.provider.organization_links(key, kind=kind, client_id=_client_id(found, credential))
-    return {
-        "token": guide.create_url,
-        "manage": guide.manage_url,
-        "request": pages.request,
-        "approve": pages.approve,
-        "sso": finding.url if finding.code is VerdictCode.SSO_REQUIRED and finding.url else pages.sso,
-        "settings": finding.url or guide.manage_url,
-        "fine_grained": pages.token,
-    }

@@ -12,11 +12,12 @@ from django.utils import timezone
 from credentials.errors import Conflict, InputInvalid, NotFound
 from credentials.models import Credential, Lease, Outcome, ServiceClient
 from credentials.providers import registry
-from credentials.services import audit, clients, queue, vault
+from credentials.services import audit, clients, diagnose, holds, queue, targets, vault
 from credentials.services.audit import Actor
 from credentials.services.choice import Candidate
 from credentials.services.lend import LentCredential
 from credentials.services.logins import login_of, subject_of
+from credentials.verdicts import VerdictCode
 
 
 def get(*, client: ServiceClient, lease_id: UUID) -> Lease:
@@ -46,7 +47,8 @@ def end(*, actor: Actor, lease: Lease, now: datetime) -> Lease:
 def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: datetime) -> Lease:
     """Keep what the borrower says of the credential.
 
-    The first rejection puts a verification into the queue, in the same transaction.
+    What was accepted is chosen again for that repository. The first rejection puts a verification into
+    the queue, in the same transaction, and the credential rests until it is proved again.
     """
     if outcome is Outcome.NONE:
         raise InputInvalid("Report accepted or rejected.", field="outcome")
@@ -60,9 +62,23 @@ def report(*, actor: Actor, lease: Lease, outcome: Outcome, detail: str, now: da
         repository=lease.repository_url,
         data={"lease": str(lease.pk), "outcome": outcome.value},
     )
+    _learn(lease, outcome, now=now)
     if is_news:
+        holds.note_refusal(lease.credential, now=now)
         queue.verify_later(lease.credential_id)
     return lease
+
+
+def _learn(lease: Lease, outcome: Outcome, *, now: datetime) -> None:
+    key = targets.key_at(lease.credential.host, lease.repository_url) if lease.repository_url else ""
+    if not key:
+        return
+    if outcome is Outcome.ACCEPTED:
+        holds.clear(lease.credential)
+        diagnose.remember(lease.credential, key, VerdictCode.OK, now=now)
+    else:
+        # Whatever was remembered is in doubt: the next lease asks the host.
+        lease.credential.repositories.filter(key=key).delete()
 
 
 def reopen(

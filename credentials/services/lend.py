@@ -8,25 +8,35 @@ SELECT, and nothing is opened before the lease and its event are committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from typing import Any, cast
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credentials.conf import conf
 from credentials.crypto.secret import Secret
-from credentials.errors import AuditUnavailable, Conflict, InputInvalid, KeyUnavailable, NoUsableCredential
+from credentials.errors import (
+    AddressInvalid,
+    AuditUnavailable,
+    Conflict,
+    InputInvalid,
+    KeyUnavailable,
+    NoUsableCredential,
+)
 from credentials.models import Lease, Scope, ServiceClient
 from credentials.models.credential import secret_binding
 from credentials.providers import registry
 from credentials.providers.facts import Login
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
-from credentials.services import audit, choice, clients, lend_statements, vault
+from credentials.services import audit, choice, clients, diagnose, lend_statements, vault
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import Candidate, Choice, Judged
 from credentials.services.clients import PresentedKey
@@ -70,6 +80,8 @@ class _Found:
     choice: Choice
     address: RepositoryAddress | None
     host_known: bool
+    supported: bool
+    looked: Verdict | None = None
 
 
 def lend(
@@ -85,9 +97,9 @@ def lend(
     Raises NotAuthenticated and PermissionRefused (the key), InputInvalid, NoUsableCredential (with the
     verdict), AuditUnavailable (nothing was opened), KeyUnavailable.
     """
+    lend_statements.refuse_inside_a_transaction()
+    found, actor = _settled(key, request, address=address, request_id=request_id, now=now)
     moment = now()
-    found = _find(key, request, address=address, now=moment)
-    actor = clients.actor_of(found.client, request_id=request_id, address=address)
     chosen = _chosen(found, request, actor=actor, now=moment)
     lease = _lease(found, chosen, request, now=moment)
     if not _commit(lease, chosen, request, actor=actor):
@@ -105,10 +117,8 @@ def preview(
     now: Callable[[], datetime] = timezone.now,
 ) -> LentCredential:
     """The same walk without a lease and without opening anything; raises the same errors."""
-    moment = now()
-    found = _find(key, request, address=address, now=moment)
-    actor = clients.actor_of(found.client, request_id=request_id, address=address)
-    chosen = _chosen(found, request, actor=actor, now=moment)
+    found, actor = _settled(key, request, address=address, request_id=request_id, now=now)
+    chosen = _chosen(found, request, actor=actor, now=now())
     return LentCredential(
         lease_id=None,
         username="",
@@ -121,13 +131,49 @@ def preview(
     )
 
 
+def _settled(
+    key: PresentedKey,
+    request: LeaseRequest,
+    *,
+    address: str,
+    request_id: str,
+    now: Callable[[], datetime],
+) -> tuple[_Found, Actor]:
+    """The choice; where nothing known speaks for the chosen credential, its host is asked first.
+
+    What the host says is remembered, so that the next lease for the repository goes without.
+    """
+    found = _find(key, request, address=address, now=now())
+    actor = clients.actor_of(found.client, request_id=request_id, address=address)
+    if found.address is None or found.choice.chosen is None or found.supported:
+        return found, actor
+    try:
+        looked = diagnose.diagnose(
+            actor=actor,
+            user=_owner(found),
+            repository_url=found.address.text,
+            among=[judged.candidate.id for judged in found.choice.judged if judged.kept],
+            now=now,
+        )
+    except AddressInvalid:
+        # It names the host and no repository, as Git's credential protocol does by default.
+        return found, actor
+    return replace(_find(key, request, address=address, now=now()), looked=looked.verdict), actor
+
+
+def _owner(found: _Found) -> AbstractBaseUser:
+    owner: AbstractBaseUser = get_user_model()._default_manager.get(pk=cast(Any, found.owner_id))
+    return owner
+
+
 def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: datetime) -> _Found:
     target = _target(request)
+    segments = _lower(target)
     rows = lend_statements.select(
         public_id=key.public_id,
         user=request.user,
         origin=target.origin if target else "",
-        prefixes=_prefixes(target),
+        keys=_keys(segments),
         host=request.host,
         credential=request.credential,
     )
@@ -137,20 +183,23 @@ def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: dateti
     clients.admit(client, address=address, now=now)
     clients.require_scope(client, Scope.CREDENTIALS_LEND)
     owner_id = lend_statements.owner_of(rows[0])
-    candidates = _at_longest_prefix(lend_statements.candidates_of(rows), target)
+    candidates = _at_longest_prefix(lend_statements.candidates_of(rows, segments=segments), target)
     allowed = [item for item in candidates if not client.hosts or item.host_slug in client.hosts]
+    below = segments[len(lend_statements.path_of(allowed[0].web_url)) :] if allowed else ()
+    made = choice.choose(
+        allowed,
+        segments=below,
+        asked_for=request.credential is not None,
+        min_valid=timedelta(seconds=request.min_valid_seconds),
+        now=now,
+    )
     return _Found(
         client=client,
         owner_id=owner_id,
-        choice=choice.choose(
-            allowed,
-            segments=[segment.lower() for segment in target.segments] if target else (),
-            asked_for=request.credential is not None,
-            min_valid=timedelta(seconds=request.min_valid_seconds),
-            now=now,
-        ),
+        choice=made,
         address=target,
         host_known=lend_statements.host_known(rows),
+        supported=choice.is_supported(made, below),
     )
 
 
@@ -164,26 +213,27 @@ def _target(request: LeaseRequest) -> RepositoryAddress | None:
     return parse(request.repository_url) if request.repository_url else None
 
 
-def _prefixes(target: RepositoryAddress | None) -> list[str]:
-    """Every run of whole leading segments, lower case: ``a``, ``a/b`` … the organizations it may be in."""
-    segments = [segment.lower() for segment in target.segments] if target else []
-    return ["/".join(segments[:length]) for length in range(1, len(segments))]
+def _lower(target: RepositoryAddress | None) -> tuple[str, ...]:
+    return tuple(segment.lower() for segment in target.segments) if target else ()
+
+
+def _keys(segments: tuple[str, ...]) -> list[str]:
+    """Every run of whole segments: what an organization or the repository may be called, whatever path
+    its host begins with. Those that begin the address come first."""
+    ends = range(len(segments) + 1)
+    runs = ((start, end) for start in ends for end in ends if start < end)
+    return ["/".join(segments[start:end]) for start, end in runs]
 
 
 def _at_longest_prefix(candidates: Sequence[Candidate], target: RepositoryAddress | None) -> list[Candidate]:
     """Only the hosts whose own path begins the repository's, the longest such path winning."""
     if target is None:
         return list(candidates)
-    bases = {item.web_url: _path_of(item.web_url) for item in candidates}
-    fitting = {url: len(base) for url, base in bases.items() if target.segments[: len(base)] == base}
+    bases = {item.web_url: lend_statements.path_of(item.web_url) for item in candidates}
+    path = _lower(target)
+    fitting = {url: len(base) for url, base in bases.items() if path[: len(base)] == base}
     longest = max(fitting.values(), default=0)
     return [item for item in candidates if fitting.get(item.web_url) == longest]
-
-
-@lru_cache(maxsize=256)
-def _path_of(web_url: str) -> tuple[str, ...]:
-    """The path of a host's own address; there are few hosts, and each is asked for again and again."""
-    return parse(web_url).segments
 
 
 def _chosen(found: _Found, request: LeaseRequest, *, actor: Actor, now: datetime) -> Candidate:
@@ -209,7 +259,17 @@ def _chosen(found: _Found, request: LeaseRequest, *, actor: Actor, now: datetime
 def _refusal(found: _Found, request: LeaseRequest) -> Verdict:
     if not found.host_known and request.credential is None:
         return verdict(VerdictCode.HOST_UNKNOWN)
+    if found.looked is not None and not found.looked.ok:
+        return found.looked
     code, candidate = choice.explain_refusal(found.choice)
+    if found.owner_id is not None and found.address is not None:
+        with suppress(AddressInvalid):
+            return diagnose.known(
+                user=_owner(found),
+                address=found.address,
+                credential_id=candidate.id if candidate else None,
+                code=code,
+            )
     host = candidate.host_name if candidate else (found.address.origin if found.address else request.host)
     return verdict(
         code,

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
-from credentials.models import AuditEvent, Lease, ServiceClient, Status
+from credentials.models import AuditEvent, Hold, Lease, ServiceClient, Status
 from credentials.models.credential import LENDABLE
+from credentials.providers.repository_url import parse
 from credentials.services import audit
 from credentials.services.choice import Candidate
 
@@ -29,7 +30,8 @@ _COLUMNS = """
     host.provider, host.web_url, host.api_url, credential.id AS credential_id, credential.kind,
     credential.label, credential.status, credential.account_id, credential.account_name,
     credential.email, credential.username, credential.expires_at, credential.last_verified_at,
-    credential.created_at, credential.generation, credential.access_envelope, board.key AS organization
+    credential.created_at, credential.generation, credential.access_envelope, credential.hold_until,
+    credential.hold_reason, board.key AS organization, memory.verdict, memory.checked_at AS verdict_at
 """
 # As they are called in a row. The cursor knows them too, but looks each one up for every request.
 _NAMES = tuple(column.split()[-1].rpartition(".")[2] for column in _COLUMNS.split(","))
@@ -48,17 +50,22 @@ _BY_CREDENTIAL = """
         ON credential.owner_id = owner.{pk} AND credential.id = %s AND credential.status <> 'disconnected'
     LEFT JOIN credentials_host AS host ON host.id = credential.host_id AND host.is_enabled
 """
-_ORGANIZATIONS = """
+_KNOWN = """
     LEFT JOIN (
         credentials_organizationaccess AS access JOIN credentials_organization AS board
             ON board.id = access.organization_id AND board.key {within}
     ) ON access.credential_id = credential.id AND access.state = 'accessible'
+    LEFT JOIN credentials_repositoryaccess AS memory
+        ON memory.credential_id = credential.id AND memory.key {within}
 """
-_NO_ORGANIZATIONS = " LEFT JOIN (SELECT NULL AS key) AS board ON FALSE "
+_NOTHING_KNOWN = """
+    LEFT JOIN (SELECT NULL AS key) AS board ON FALSE
+    LEFT JOIN (SELECT NULL AS verdict, NULL AS checked_at) AS memory ON FALSE
+"""
 _WHERE = " WHERE client.public_id = %s "
 
-# Deeper groups than this do not exist at any provider; the statement keeps one shape for all of them.
-_PREFIXES = 20
+# Where there are no arrays the statement keeps one shape; a path of eight segments has as many runs.
+_KEYS = 36
 
 
 def _has_arrays() -> bool:
@@ -73,12 +80,12 @@ def _statement(by: str, *, with_path: bool) -> str:
         "pk": user._meta.pk.column,
         "username": getattr(user._meta.get_field(user.USERNAME_FIELD), "column", ""),
         # One array costs less than twenty parameters.
-        "within": "= ANY(%s)" if _has_arrays() else f"IN ({', '.join(['%s'] * _PREFIXES)})",
+        "within": "= ANY(%s)" if _has_arrays() else f"IN ({', '.join(['%s'] * _KEYS)})",
         "column": {"origin": "web_origin", "host": "slug"}.get(by, ""),
     }
     source = _BY_CREDENTIAL if by == "credential" else _BY_HOST
-    organizations = _ORGANIZATIONS if with_path else _NO_ORGANIZATIONS
-    return (f"SELECT {_COLUMNS}{_CLIENT_AND_OWNER}{source}{organizations}{_WHERE}").format(**names)
+    known = _KNOWN if with_path else _NOTHING_KNOWN
+    return (f"SELECT {_COLUMNS}{_CLIENT_AND_OWNER}{source}{known}{_WHERE}").format(**names)
 
 
 def select(
@@ -86,23 +93,24 @@ def select(
     public_id: str,
     user: str,
     origin: str,
-    prefixes: Sequence[str],
+    keys: Sequence[str],
     host: str,
     credential: UUID | None,
 ) -> list[Row]:
     """Client, owner, host and candidates of one request, a row per candidate and organization.
 
+    ``keys`` are the names that an organization or the repository itself may have in the address.
     Empty where no client has this ``public_id``.
     """
     by = "credential" if credential else "origin" if origin else "host"
     native = connection.features.has_native_uuid_field
     row_id = credential if native or credential is None else credential.hex
     parameters: list[Any] = [user, row_id or origin or host]
-    if prefixes:
-        kept = list(prefixes[:_PREFIXES])
-        parameters += [kept] if _has_arrays() else kept + [kept[-1]] * (_PREFIXES - len(kept))
+    if keys:
+        kept = list(keys) if _has_arrays() else [*keys[:_KEYS], *[keys[-1]] * (_KEYS - len(keys))]
+        parameters += [kept, kept] if _has_arrays() else [*kept, *kept]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(by, with_path=bool(prefixes)), [*parameters, public_id])
+        cursor.execute(_statement(by, with_path=bool(keys)), [*parameters, public_id])
         return [dict(zip(_NAMES, row, strict=True)) for row in cursor.fetchall()]
 
 
@@ -149,20 +157,40 @@ def host_known(rows: Sequence[Row]) -> bool:
     return any(row["host_id"] is not None for row in rows)
 
 
-def candidates_of(rows: Sequence[Row]) -> list[Candidate]:
-    """One candidate per credential, with the longest accessible organization of its rows."""
-    best: dict[object, Row] = {}
+def candidates_of(rows: Sequence[Row], *, segments: tuple[str, ...] = ()) -> list[Candidate]:
+    """One candidate per credential, with the longest accessible organization of its rows.
+
+    ``segments`` are those of the repository's address in lower case: an organization counts only where
+    it begins the path below its host's own.
+    """
+    best: dict[object, Candidate] = {}
     for row in rows:
         # Without its host (disabled meanwhile) a credential is no candidate.
         if row["credential_id"] is None or row["host_id"] is None:
             continue
-        known = best.get(row["credential_id"])
-        if known is None or len(row["organization"] or "") > len(known["organization"] or ""):
-            best[row["credential_id"]] = row
-    return [_candidate(row) for row in best.values()]
+        item = _candidate(row, organization=_beginning(row, segments))
+        known = best.get(item.id)
+        if known is None or len(item.organization) > len(known.organization):
+            best[item.id] = item
+    return list(best.values())
 
 
-def _candidate(row: Row) -> Candidate:
+def _beginning(row: Row, segments: tuple[str, ...]) -> str:
+    organization: str = row["organization"] or ""
+    if not organization:
+        return ""
+    named = tuple(organization.split("/"))
+    below = segments[len(path_of(row["web_url"])) :]
+    return organization if below[: len(named)] == named else ""
+
+
+@lru_cache(maxsize=256)
+def path_of(web_url: str) -> tuple[str, ...]:
+    """The path of a host's own address; there are few hosts, and each is asked for again and again."""
+    return tuple(segment.lower() for segment in parse(web_url).segments)
+
+
+def _candidate(row: Row, *, organization: str) -> Candidate:
     envelope = row["access_envelope"]
     return Candidate(
         id=_uuid(row["credential_id"]),
@@ -185,7 +213,11 @@ def _candidate(row: Row) -> Candidate:
         created_at=_time(row["created_at"]) or datetime.min,
         generation=row["generation"],
         access_envelope=None if envelope is None else bytes(envelope),
-        organization=row["organization"] or "",
+        organization=organization,
+        verdict=row["verdict"] or "",
+        verdict_at=_time(row["verdict_at"]),
+        # A spent quota of the API does not concern Git.
+        hold_until=_time(row["hold_until"]) if row["hold_reason"] == Hold.REFUSED else None,
     )
 
 
@@ -222,12 +254,17 @@ def insert(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
 
     Raises RuntimeError inside another transaction: it could roll back after the secret left.
     """
-    if connection.in_atomic_block and not _only_a_test():
-        raise RuntimeError("A credential cannot be lent inside another transaction.")
+    refuse_inside_a_transaction()
     if connection.vendor == "postgresql":
         return _insert_at_once(lease, event, generation=generation)
     with transaction.atomic():
         return _insert_one_by_one(lease, event, generation=generation)
+
+
+def refuse_inside_a_transaction() -> None:
+    """Raises RuntimeError inside another transaction, which could roll back after the secret left."""
+    if connection.in_atomic_block and not _only_a_test():
+        raise RuntimeError("A credential cannot be lent inside another transaction.")
 
 
 def _only_a_test() -> bool:

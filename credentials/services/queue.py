@@ -6,22 +6,30 @@ from uuid import UUID
 
 from django_tasks import task
 
-from credentials.models import Credential, Status
+from credentials.models import Credential
+from credentials.models.credential import LENDABLE
 from credentials.services import verify
 from credentials.services.audit import Actor
 
 
 @task()
 def verify_credential(credential_id: str) -> None:
-    """Verify one credential, if it is still there to be verified and its host is open."""
+    """Verify one credential whose borrower was refused, if it is still lent and its host is open.
+
+    One that is known to be dead by now is not asked about again: refusals add up at its host.
+    """
     credential = (
         Credential.objects.select_related("host", "owner")
-        .filter(pk=credential_id, host__is_enabled=True)
-        .exclude(status=Status.DISCONNECTED)
+        .filter(pk=credential_id, host__is_enabled=True, status__in=LENDABLE)
         .first()
     )
     if credential is not None:
-        verify.verify(actor=Actor.system("worker"), credential=credential, purpose="reported as rejected")
+        verify.verify(
+            actor=Actor.system("worker"),
+            credential=credential,
+            purpose="reported as rejected",
+            in_doubt=True,
+        )
 
 
 def verify_later(credential_id: UUID) -> None:

@@ -115,6 +115,7 @@ def verify(
     credential: Credential,
     purpose: str,
     by_hand: bool = False,
+    in_doubt: bool = False,
     now: Callable[[], datetime] = timezone.now,
 ) -> Verdict:
     """Look at the provider and bring the credential up to date.
@@ -122,9 +123,11 @@ def verify(
     The opening of its secret is recorded first. An outage, a spent quota or an answer no rule explains
     leaves the credential as it was. While the host or the credential must be left alone nothing is opened
     or asked; ``by_hand`` says that a person asked for it by a button, who waits only seconds after a
-    refusal. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    refusal; ``in_doubt`` that a borrower's Git was refused: the credential then goes on resting, whatever
+    the API says, because refusals of Git add up. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
     """
-    if (early := _not_now(credential, by_hand=by_hand, now=now())) is not None:
+    early = _not_now(credential, by_hand=by_hand, in_doubt=in_doubt, now=now())
+    if early is not None:
         return early
     login = open_login(credential, actor=actor, purpose=purpose)
     also = organizations.keys_of_interest(credential)
@@ -135,12 +138,12 @@ def verify(
         current = Credential.objects.select_for_update().get(pk=credential.pk)
         # A newer secret came while we asked, or the owner disconnected: the answer is about the old one.
         if current.generation == credential.generation and current.is_connected:
-            _keep(current, found, actor=actor, now=now())
+            _keep(current, found, actor=actor, in_doubt=in_doubt, now=now())
     credential.refresh_from_db()
     return found.verdict
 
 
-def _not_now(credential: Credential, *, by_hand: bool, now: datetime) -> Verdict | None:
+def _not_now(credential: Credential, *, by_hand: bool, in_doubt: bool, now: datetime) -> Verdict | None:
     """Why nothing is asked at this moment, if so; what is known stands."""
     if gate.is_open(credential.host, now=now):
         return _without_proof(credential, VerdictCode.HOST_UNREACHABLE)
@@ -148,7 +151,7 @@ def _not_now(credential: Credential, *, by_hand: bool, now: datetime) -> Verdict
         return None
     if credential.hold_reason == Hold.QUOTA:
         return _without_proof(credential, VerdictCode.RATE_LIMITED)
-    return _without_proof(credential, VerdictCode.UNKNOWN)
+    return None if in_doubt else _without_proof(credential, VerdictCode.UNKNOWN)
 
 
 def _without_proof(credential: Credential, code: VerdictCode) -> Verdict:
@@ -163,11 +166,12 @@ def _may_lag(credential: Credential, found: Look, *, now: datetime) -> bool:
     return young and credential.kind == Kind.OAUTH and found.proof is None and found.verdict.code in DEAD
 
 
-def _keep(current: Credential, found: Look, *, actor: Actor, now: datetime) -> None:
+def _keep(current: Credential, found: Look, *, actor: Actor, in_doubt: bool, now: datetime) -> None:
     before = current.status
     if found.proof is not None:
         apply_proof(current, found.proof, now=now)
-        holds.clear(current)
+        if not in_doubt:
+            holds.clear(current)
     elif found.known and found.verdict.code in DEAD:
         current.status = failed_status(current, found.verdict.code)
         holds.note_refusal(current, now=now)

@@ -47,7 +47,8 @@ def test_a_lease_over_http_takes_at_most_three_statements_whatever_the_crowd(
 ) -> None:
     host = builders.host()
     for number in range(crowd):
-        builders.credential(alice, host, token=f"ghp_{number:036}")
+        held = builders.credential(alice, host, token=f"ghp_{number:036}")
+        builders.access(held, "acme", state="accessible")
         _, key = builders.client(f"client {number}")
         call(key, "POST", "/leases/", WANTED)
     assert AuditEvent.objects.filter(action="lease.created").count() == Lease.objects.count() == crowd
@@ -219,9 +220,10 @@ def test_a_reported_rejection_has_the_credential_verified(
 ) -> None:
     host = builders.sandbox_host(sandbox, "github")
     minted = sandbox.mint("github", "octo-alice", "personal_token", ["repo"])
-    credential = builders.credential(alice, host, token=minted.token + "x")
+    credential = builders.credential(alice, host, token=minted.token)
     _, key = builders.client()
     lease = call(key, "POST", "/leases/", {**WANTED, "repository_url": f"{host.web_url}/acme/cases"}).json()
+    sandbox.control("github", "POST", f"tokens/{minted.id}", {"revoked": True})
 
     response = call(key, "POST", f"/leases/{lease['id']}/report/", {"outcome": "rejected", "detail": "401"})
 

@@ -87,7 +87,8 @@ def test_the_lease_is_in_the_trail_with_client_owner_repository_and_purpose(alic
 def test_a_common_lease_takes_at_most_three_statements_whatever_the_crowd(alice: User, crowd: int) -> None:
     host = builders.host()
     for number in range(crowd):
-        builders.credential(alice, host, token=f"ghp_{number:036}")
+        held = builders.credential(alice, host, token=f"ghp_{number:036}")
+        builders.access(held, "acme", state="accessible")
         builders.client(f"client {number}")
     builders.credential(builders.user("dora"), host)
     _, key = builders.client()

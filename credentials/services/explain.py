@@ -1,0 +1,71 @@
+"""Puts a finding into words: the verdict with its links, and the message to an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from credentials.conf import conf
+from credentials.models import Credential
+from credentials.providers.tokens import Kind
+from credentials.services.reach import Finding
+from credentials.services.targets import Target
+from credentials.verdicts import Verdict, VerdictCode
+from credentials.verdicts.wording import verdict
+
+
+def explain(found: Target, credential: Credential | None, finding: Finding, *, user: Any) -> Verdict:
+    """The verdict of a finding: its words, its links, and the message to an owner."""
+    provider, host, place = found.provider, found.host, found.place
+    kind = credential.kind if credential else ""
+    names = (f"{provider.name}:{kind}", provider.name, kind)
+    organization = finding.organization or place.owner
+    links = _links(found, credential, finding)
+    values: Mapping[str, object] = {
+        "host": host.name,
+        "provider": provider.title,
+        "organization": organization,
+        "owner": place.owner,
+        "repository": place.path,
+        "user": user.get_full_name() or user.get_username(),
+        "person": user.get_full_name() or user.get_username(),
+        "account": (credential.account_name or credential.account_id) if credential else _("your account"),
+        "kind": provider.login_title(Kind(kind)) if kind else "",
+        "scopes": ", ".join(finding.missing_scopes) or ", ".join((credential and credential.scopes) or ()),
+        "product": conf.product_name,
+        "client_id": _client_id(found, credential) or "-",
+        "approve_url": links["approve"] or host.web_url,
+    }
+    return verdict(
+        finding.code,
+        values=values,
+        links=links,
+        variants=names,
+        offers_oauth=host.offers_oauth,
+        checked=finding.checks,
+        host=host.slug,
+        organization=finding.organization,
+        credential=str(credential.pk) if credential else "",
+    )
+
+
+def _client_id(found: Target, credential: Credential | None) -> str:
+    return (credential.oauth_client_id if credential else "") or found.host.client_id
+
+
+def _links(found: Target, credential: Credential | None, finding: Finding) -> dict[str, str]:
+    guide = found.provider.guide()
+    kind = Kind(credential.kind) if credential else Kind.OAUTH
+    key = finding.organization or found.place.owner
+    pages = found.provider.organization_links(key, kind=kind, client_id=_client_id(found, credential))
+    return {
+        "token": guide.create_url,
+        "manage": guide.manage_url,
+        "request": pages.request,
+        "approve": pages.approve,
+        "sso": finding.url if finding.code is VerdictCode.SSO_REQUIRED and finding.url else pages.sso,
+        "settings": finding.url or guide.manage_url,
+        "fine_grained": pages.token,
+    }
