@@ -1,5 +1,6 @@
 # make run   the demo: web, worker and the emulated hosts, on this machine only
 # make test  everything it needs, then the whole test suite
+# make bench speed against the floor, as ratios measured in one run (bench/README.md); about two minutes
 # make lint  style, types, security rules, migrations, API schema
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ DATA_DIR ?= var
 PYTEST_ARGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: run test lint
+.PHONY: run test bench lint
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Forgekey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
@@ -34,8 +35,11 @@ run: .venv/runtime
 test: .venv/dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+bench: .venv/dev
+	$(BIN)/python -m bench.lend
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy credentials project tests manage.py
+	$(BIN)/mypy credentials project tests bench manage.py
 	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run

@@ -33,13 +33,22 @@ class Contender:
 
     name: str
     port: int
+    server: int
     answers: int = 0
     rounds: dict[int, list[Measured]] = field(default_factory=dict)
+    cpu: dict[int, list[float]] = field(default_factory=dict)
 
     def load(self, exchanges: Sequence[Exchange], *, clients: int, seconds: float) -> Measured:
         measured = measure(self.port, exchanges, clients=clients, seconds=seconds)
         self.answers += measured.answers
         return measured
+
+    def load_and_note(self, exchanges: Sequence[Exchange], *, clients: int, seconds: float) -> None:
+        before = servers.cpu_seconds(self.server)
+        measured = self.load(exchanges, clients=clients, seconds=seconds)
+        spent = servers.cpu_seconds(self.server) - before
+        self.rounds.setdefault(clients, []).append(measured)
+        self.cpu.setdefault(clients, []).append(spent / measured.answers)
 
 
 def main() -> None:
@@ -87,10 +96,10 @@ def _start(
 ) -> Contender:
     port = servers.free_port(options.port)
     log = place.folder / f"{name}.log"
-    stack.enter_context(
+    server = stack.enter_context(
         servers.serving(target, port, workers=options.workers, threads=options.threads, log=log)
     )
-    return Contender(name=name, port=port)
+    return Contender(name=name, port=port, server=server)
 
 
 def _measure(
@@ -105,8 +114,7 @@ def _measure(
         order = contenders if number % 2 == 0 else contenders[::-1]
         for clients in options.clients:
             for contender in order:
-                measured = contender.load(exchanges, clients=clients, seconds=options.seconds)
-                contender.rounds.setdefault(clients, []).append(measured)
+                contender.load_and_note(exchanges, clients=clients, seconds=options.seconds)
 
 
 def _check(floor: Contender, forgekey: Contender) -> None:
@@ -135,15 +143,18 @@ def _say_what(place: Installation, options: argparse.Namespace) -> None:
 
 
 def _say_figures(floor: Contender, forgekey: Contender) -> None:
-    print(f"{'clients':>7}  {'':10}{'requests/s':>11}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
+    print("clients            requests/s   ratio   p50 ms   p99 ms   server CPU, ms a request")
     for clients, base in floor.rounds.items():
         for contender in (floor, forgekey):
             rounds = contender.rounds[clients]
+            # Round by round, so that what disturbed both at once is not counted.
             ratio = statistics.median(one.rate / other.rate for one, other in zip(rounds, base, strict=True))
             rate = statistics.median(one.rate for one in rounds)
             latencies = sorted(latency * 1000 for one in rounds for latency in one.latencies)
             middle, slow = (latencies[int(len(latencies) * share)] for share in (0.5, 0.99))
-            print(f"{clients:>7}  {contender.name:10}{rate:>11,.0f}{ratio:>8.2f}{middle:>9.2f}{slow:>9.2f}")
+            cpu = statistics.median(contender.cpu[clients]) * 1000
+            line = f"{clients:>7}  {contender.name:10}{rate:>10,.0f}{ratio:>8.2f}{middle:>9.2f}{slow:>9.2f}{cpu:>9.2f}"
+            print(line)
 
 
 if __name__ == "__main__":

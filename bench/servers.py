@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -16,8 +17,11 @@ _STOP_SECONDS = 15
 
 
 @contextmanager
-def serving(target: str, port: int, *, workers: int, threads: int, log: Path) -> Iterator[None]:
-    """Serve a WSGI application with granian, as ``manage.py demo`` does; end it afterwards."""
+def serving(target: str, port: int, *, workers: int, threads: int, log: Path) -> Iterator[int]:
+    """Serve a WSGI application with granian, as ``manage.py demo`` does; end it afterwards.
+
+    Gives the process id of the server, which is also the session of all its workers.
+    """
     words = [
         *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", str(workers), "--blocking-threads", str(threads)),
@@ -33,7 +37,7 @@ def serving(target: str, port: int, *, workers: int, threads: int, log: Path) ->
         )
     try:
         _wait_until_it_answers(server, port, log)
-        yield
+        yield server.pid
     finally:
         server.terminate()
         try:
@@ -41,6 +45,18 @@ def serving(target: str, port: int, *, workers: int, threads: int, log: Path) ->
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def cpu_seconds(session: int) -> float:
+    """What a server and its workers have computed so far; 0 where there is no ``/proc``."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name of the program, in parentheses, may hold blanks (proc(5)).
+            fields = entry.read_text("ascii", "replace").rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def free_port(start: int) -> int:

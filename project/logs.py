@@ -90,7 +90,7 @@ class RequestMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
         request.META["forgekey.request_id"] = request_id
         started = time.monotonic()
