@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
@@ -10,7 +9,7 @@ from credentials.errors import AccessRefused, ProviderError, ScopeMissing, Token
 from credentials.providers.answers import Answer
 from credentials.providers.base import Provider, unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationLinks, OrganizationState
-from credentials.providers.gitlab_repositories import ASSOCIATED, ASSOCIATIONS, has_next_page
+from credentials.providers.gitlab_repositories import ASSOCIATED, ASSOCIATIONS, has_next_page, is_name
 from credentials.providers.http import path_segment
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import member, objects, text
@@ -19,7 +18,6 @@ from credentials.providers.tokens import Kind
 _PER_PAGE = 100
 _PAGES = 10
 _GUEST = 10
-_KEY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.-]*){0,20}")
 
 
 class GitLabOrganizations(Provider):
@@ -45,7 +43,7 @@ class GitLabOrganizations(Provider):
     def organization(self, login: Login, key: str) -> OrganizationFact | None:
         """https://docs.gitlab.com/api/groups/#get-a-single-group needs ``read_api``; with less, whether the
         token is associated with the group. A person's own namespace is no group, and answers 404 here."""
-        if not _KEY.fullmatch(key):
+        if not _is_key(key):
             return None
         try:
             return self._asked(login, key)
@@ -117,6 +115,10 @@ class GitLabOrganizations(Provider):
         return OrganizationFact(key=key, name=key, state=state, evidence=evidence, url=page)
 
 
+def _is_key(key: str) -> bool:
+    return all(is_name(name) for name in key.split("/"))
+
+
 def _path_of(web_url: str) -> str:
     """Associations name a group only by its page, ``https://host/groups/acme/sub``."""
     try:
@@ -124,4 +126,4 @@ def _path_of(web_url: str) -> str:
     except ValueError:
         return ""
     key = path.rpartition("/groups/")[2] if "/groups/" in path else ""
-    return key if _KEY.fullmatch(key) else ""
+    return key if _is_key(key) else ""

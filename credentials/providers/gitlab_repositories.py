@@ -29,7 +29,7 @@ ASSOCIATED: Final = 100
 _PER_PAGE = 50
 _PAGES_SEARCHED = 5
 _REPORTER = 20  # the lowest role that reads private code
-_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}")
+_NAME = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}")
 _DEEPEST = 22  # a group, twenty levels of subgroups, and the project
 
 # https://docs.gitlab.com/user/reserved_names/: neither a project nor a subgroup can have these names, so
@@ -49,6 +49,11 @@ _PAGES_OF_THE_HOST = frozenset(
 )
 
 
+def is_name(text: str) -> bool:
+    """Whether a project or group could have this name in addresses."""
+    return _NAME.fullmatch(text) is not None
+
+
 def has_next_page(answer: Answer) -> bool:
     """https://docs.gitlab.com/api/rest/#pagination: whether, not where; the address is not followed."""
     return bool(answer.headers.get("X-Next-Page", "").strip()) or 'rel="next"' in answer.headers.get(
@@ -66,7 +71,7 @@ class GitLabRepositories(Provider):
         names = segments[: next(ends, len(segments))]
         if not 2 <= len(names) <= _DEEPEST or names[0].lower() in _PAGES_OF_THE_HOST:  # noqa: PLR2004  # owner, name
             return None
-        if not all(_NAME.fullmatch(name) for name in names):
+        if not all(is_name(name) for name in names):
             return None
         groups = tuple("/".join(names[:length]) for length in range(len(names) - 1, 0, -1))
         return RepositoryPlace(owner=groups[0], path="/".join(names), organizations=groups)

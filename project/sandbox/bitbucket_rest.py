@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -24,6 +25,7 @@ NO_ACCESS = (
     "repository exists and you have access, make sure you are authenticated."
 )
 MISSING_SCOPE = "Your credentials lack one or more required privilege scopes."
+QUERY = re.compile(r'name\s*~\s*"(?P<text>(?:[^"\\]|\\.)*)"')
 MOST_PER_PAGE = 100
 REMOVED = ("/repositories", "/workspaces", "/user/permissions/workspaces", "/user/permissions/repositories")
 ANNOUNCEMENT = "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
@@ -232,17 +234,22 @@ class Rest:
 
     def repositories(self, request: Request, *, owner: str) -> Response:
         token = known(request)
-        if owner not in self._workspace_names(token.account):
+        # A token of one repository or workspace knows no other one.
+        own = (token.resource or owner).partition("/")[0]
+        if owner not in self._workspace_names(token.account) or own != owner:
             return self._no_workspace(request, owner)
         refusal = self._refuses(request, owner)
         if refusal is not None:
             return refusal
-        wanted = request.query.get("q", "").rpartition("~")[2].strip(' "').lower()
+        query = QUERY.fullmatch(request.query.get("q", 'name ~ ""'))
+        if query is None:
+            return self._host.problem(request, 400, "Invalid query")
+        wanted = re.sub(r"\\(.)", r"\1", query["text"]).lower()
         mine = [
             item
             for item in self._state.repositories
             if item.owner == owner
-            and wanted in item.full_name.lower()
+            and wanted in item.name.lower()
             and self._host.barrier(token, item, contents=False) is None
         ]
         return self._listed(request, mine, lambda item: self._repository_facts(item, token.account))

@@ -298,8 +298,15 @@ class Gitea(EmulatedHost):
         )
 
     def search(self, request: Request) -> Response:
-        wanted = request.query.get("q", "").lower()
+        """By a part of the name, `uid` (who owns or contributes to it) and `is_private`."""
+        wanted, owner = request.query.get("q", "").lower(), request.query.get("uid", "")
         found = [item for item in self._visible(request.token) if wanted in item.full_name.lower()]
+        if owner:
+            people = [login for login in self.state.people if str(number(self.slug, login)) == owner]
+            mine = [item for login in people for item in self.state.readable(login)]
+            found = [item for item in found if item in mine]
+        if request.query.get("is_private") == "true":
+            found = [item for item in found if item.private]
         page = page_of(found, request, size_name="limit", usual=30, most=50)
         headers = (("X-Total-Count", str(page.total)), *link_header(page, request, self.web_url))
         data = {"ok": True, "data": [self._repository_facts(item) for item in page.items]}

@@ -7,10 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from project.sandbox.host import Barrier
-from project.sandbox.listing import link_header, page_of
+from project.sandbox.listing import Page, link_header, page_of
 from project.sandbox.seed import Organization, Repository, number
 from project.sandbox.tokens import Token
-from project.sandbox.wire import BadRequestError, Handler, Request, Response, empty, json_response
+from project.sandbox.wire import (
+    BadRequestError,
+    Handler,
+    Headers,
+    Request,
+    Response,
+    empty,
+    json_response,
+)
 
 if TYPE_CHECKING:
     from project.sandbox.gitlab import GitLab
@@ -24,6 +32,17 @@ SOME_TIME = "2024-03-01T08:00:00.000Z"
 REVOKED = "Token was revoked. You have to re-authorize from the user."
 EXPIRED = "Token is expired. You can either do re-authorization or token refresh."
 ARCHIVES = {"archive.zip": "zip", "archive.tar.gz": "tar.gz", "archive": "tar.gz"}
+
+# What associations tell of a group and of a project: a group's path stands in its address only.
+GROUP_NAMES = ("id", "web_url", "name", "parent_id", "visibility")
+PROJECT_NAMES = (
+    *("id", "description", "name", "name_with_namespace", "path", "path_with_namespace", "created_at"),
+    *("visibility", "web_url", "namespace"),
+)
+
+
+def _some(facts: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: facts[name] for name in names}
 
 
 def known(request: Request) -> Token:
@@ -149,10 +168,14 @@ class Rest:
         if refusal is not None:
             return refusal
         token = known(request)
+        groups = page_of(self._groups_of(token), request, size_name="per_page", usual=20, most=100)
         projects = page_of(self._projects_of(token), request, size_name="per_page", usual=20, most=100)
-        groups = [self._group_facts(item) for item in self._groups_of(token)]
-        data = {"groups": groups, "projects": [self._project_facts(item) for item in projects.items]}
-        return json_response(data, headers=link_header(projects, request, self._host.web_url))
+        data = {
+            "groups": [_some(self._group_facts(item), GROUP_NAMES) for item in groups.items],
+            "projects": [_some(self._project_facts(item), PROJECT_NAMES) for item in projects.items],
+        }
+        # Both lists go by one page number, but only the projects are counted in the headers.
+        return json_response(data, headers=self._page_headers(projects, request))
 
     # The user and the server
 
@@ -226,6 +249,10 @@ class Rest:
     def _group(self, request: Request, key: str) -> Organization | Response:
         for item in self._state.organizations_of(known(request).account):
             if key.lower() == item.name.lower() or key == str(number(self._host.slug, item.name)):
+                if item.ip_allow_list:
+                    break
+                if item.blocked:
+                    return self._host.problem(request, 403, {"message": "403 Forbidden"})
                 if item.sso and item not in self._groups_of(known(request)):
                     return self._host.problem(request, 400, {"message": self._host.sso_text(item.name)})
                 return item
@@ -316,6 +343,9 @@ class Rest:
 
     def _listed(self, request: Request, items: Sequence[Any], facts: Callable[[Any], object]) -> Response:
         page = page_of(items, request, size_name="per_page", usual=20, most=100)
+        return json_response([facts(item) for item in page.items], headers=self._page_headers(page, request))
+
+    def _page_headers(self, page: Page[Any], request: Request) -> Headers:
         headers = (
             ("X-Page", str(page.number)),
             ("X-Per-Page", str(page.size)),
@@ -324,5 +354,4 @@ class Rest:
             ("X-Total", str(page.total)),
             ("X-Total-Pages", str(page.last)),
         )
-        links = link_header(page, request, self._host.web_url)
-        return json_response([facts(item) for item in page.items], headers=(*headers, *links))
+        return (*headers, *link_header(page, request, self._host.web_url))

@@ -136,6 +136,60 @@ def test_half_a_list_of_organizations_is_no_list() -> None:
         provider_at(server, "gitea").organizations(login(Kind.PERSONAL_TOKEN))
 
 
+ALL_SCOPES = ("read:repository", "read:user", "read:organization")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "state", "evidence"),
+    [
+        (ALL_SCOPES, OrganizationState.ACCESSIBLE, "GET /api/v1/orgs/Acme 200"),
+        (("read:organization",), OrganizationState.ACCESSIBLE, "GET /api/v1/orgs/Acme 200"),
+        (("read:repository",), OrganizationState.UNKNOWN, "GET /api/v1/orgs/Acme 403: required scope(s)"),
+    ],
+)
+def test_one_organization_answers_where_the_scopes_allow_it(
+    sandbox: RunningSandbox, scopes: tuple[str, ...], state: OrganizationState, evidence: str
+) -> None:
+    fact = provider_in(sandbox, "gitea").organization(
+        login_in(sandbox, "gitea", Kind.PERSONAL_TOKEN, scopes), "Acme"
+    )
+    assert fact is not None
+    assert (fact.state, fact.evidence) == (state, evidence)
+    assert fact.url == f"{sandbox.hosts['gitea'].web_url}/Acme"
+
+
+def test_a_public_organization_of_others_is_no_membership(sandbox: RunningSandbox) -> None:
+    given = login_in(sandbox, "gitea", Kind.PERSONAL_TOKEN, ALL_SCOPES)
+    sandbox.control("gitea", "POST", "organizations/acme", {"members": {"octo-alice": "none"}})
+    fact = provider_in(sandbox, "gitea").organization(given, "acme")
+    assert fact is not None
+    assert fact.state is OrganizationState.NO_MEMBERSHIP
+
+
+@pytest.mark.parametrize("key", ["octo-alice", "nothing", "", "..", "a/b"])
+def test_a_person_and_what_is_no_organization_are_none(sandbox: RunningSandbox, key: str) -> None:
+    given = login_in(sandbox, "gitea", Kind.PERSONAL_TOKEN, ALL_SCOPES)
+    assert provider_in(sandbox, "gitea").organization(given, key) is None
+
+
+@pytest.mark.parametrize("reply", [html_reply(503), html_reply(404), json_reply({}, 429), json_reply({})])
+def test_an_organization_stays_unknown_where_the_account_s_own_list_cannot_be_had(reply: Reply) -> None:
+    def script(seen: Seen) -> Reply:
+        return json_reply({"name": "acme"}) if "/orgs/acme" in seen.path else reply
+
+    with Server(script) as server:
+        fact = provider_at(server, "gitea").organization(login(Kind.PERSONAL_TOKEN), "acme")
+    assert fact is not None
+    assert fact.state is OrganizationState.UNKNOWN
+
+
+def test_an_answer_about_another_organization_leaves_it_unknown() -> None:
+    with Server(lambda seen: json_reply({"name": "other"})) as server:
+        fact = provider_at(server, "gitea").organization(login(Kind.PERSONAL_TOKEN), "acme")
+    assert fact is not None
+    assert fact.state is OrganizationState.UNKNOWN
+
+
 def test_oauth_without_scopes_would_grant_everything_so_they_are_always_asked_for() -> None:
     assert gitea().oauth().scopes == ("read:repository", "read:user", "read:organization")
 

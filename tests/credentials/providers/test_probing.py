@@ -15,7 +15,7 @@ from credentials.errors import (
 )
 from credentials.providers.answers import Answer
 from credentials.providers.facts import OrganizationFact, OrganizationState
-from credentials.providers.probing import MAXIMUM_PROBES, organization_state, probe_each
+from credentials.providers.probing import MAXIMUM_PROBES, organization_state, probe_each, probe_one
 from credentials.verdicts import VerdictCode
 
 
@@ -101,3 +101,36 @@ def test_no_more_than_the_maximum_are_asked_and_the_others_are_unknown() -> None
     assert len(asked.keys) == MAXIMUM_PROBES
     assert [item.state.value for item in facts[MAXIMUM_PROBES:]] == ["unknown"] * 5
     assert facts[-1].evidence == "not asked yet"
+
+
+def test_one_organization_that_is_not_there_is_none() -> None:
+    missing = AccessRefused(status=404, verdict_code=VerdictCode.NOT_FOUND_OR_NO_ACCESS)
+    assert probe_one("acme", ask=Asked(acme=missing), fact=fact) is None
+
+
+@pytest.mark.parametrize(
+    ("problem", "state", "url"),
+    [
+        (AccessRefused(status=403), OrganizationState.UNKNOWN, ""),
+        (
+            AccessRefused(status=404, verdict_code=VerdictCode.SSO_REQUIRED, url="https://x/sso"),
+            OrganizationState.SSO_REQUIRED,
+            "https://x/sso",
+        ),
+        (ProviderUnreachable(status=404), OrganizationState.UNKNOWN, ""),
+        (ScopeMissing(status=403), OrganizationState.UNKNOWN, ""),
+    ],
+)
+def test_one_organization_that_refuses_says_why(
+    problem: ProviderError, state: OrganizationState, url: str
+) -> None:
+    found = probe_one("acme", ask=Asked(acme=problem), fact=fact)
+    assert found is not None
+    assert (found.state, found.url) == (state, url)
+
+
+def test_a_rejected_token_and_what_can_be_asked_in_another_way_are_raised() -> None:
+    with pytest.raises(TokenRejected):
+        probe_one("acme", ask=Asked(acme=TokenRejected()), fact=fact)
+    with pytest.raises(ScopeMissing):
+        probe_one("acme", ask=Asked(acme=ScopeMissing()), fact=fact, through=ScopeMissing)

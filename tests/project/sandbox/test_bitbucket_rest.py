@@ -153,6 +153,18 @@ def test_repositories_can_be_searched_by_name(sandbox: RunningSandbox) -> None:
     assert [item["full_name"] for item in found["values"]] == ["acme/public-cases"]
 
 
+def test_a_query_that_is_no_query_is_refused(sandbox: RunningSandbox) -> None:
+    shown = api_token(sandbox, READ)
+    assert get(sandbox, '/repositories/acme?q=name~"a"+OR+name~""', shown).status == 400
+    assert get(sandbox, '/repositories/acme?q=name~"a\\"+OR+name~\\""', shown).json["values"] == []
+
+
+def test_a_token_of_one_workspace_knows_no_other(sandbox: RunningSandbox) -> None:
+    text = sandbox.mint("bitbucket", "octo-alice", "access_token", ["repository"], resource="acme").token
+    assert get(sandbox, "/repositories/acme", bearer(text)).status == 200
+    assert get(sandbox, "/repositories/assxxx", bearer(text)).status == 404
+
+
 def test_a_workspace_that_blocks_credentials_refuses_plainly(sandbox: RunningSandbox) -> None:
     shown = api_token(sandbox, READ)
     sandbox.control("bitbucket", "POST", "organizations/acme", {"blocked": True})

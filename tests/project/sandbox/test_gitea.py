@@ -91,6 +91,10 @@ def test_organizations_and_repositories_are_listed_with_a_total(sandbox: Running
     assert get(sandbox, "/user/repos", token).headers["X-Total-Count"] == "6"
     found = get(sandbox, "/repos/search?q=abc", token).json
     assert [item["full_name"] for item in found["data"]] == ["assxxx/ABC"]
+    bob = sandbox.mint("gitea", "octo-bob", "personal_token", ["read:user", "read:repository"]).token
+    uid = get(sandbox, "/user", bob).json["id"]
+    found = get(sandbox, f"/repos/search?uid={uid}&is_private=true", bob).json
+    assert [item["full_name"] for item in found["data"]] == ["octo-bob/own-cases", "acme/cases"]
     assert get(sandbox, "/orgs/acme", token).json["full_name"] == "Acme"
     assert get(sandbox, "/orgs/nope", token).status == 404
 

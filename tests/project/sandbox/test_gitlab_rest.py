@@ -93,7 +93,24 @@ def test_associations_list_what_the_token_reaches_whatever_its_scopes(sandbox: R
     names = [item["path_with_namespace"] for item in facts["projects"]]
     assert {"octo-alice/private-cases", "acme/cases"} <= set(names)
     assert "sso-corp/cases" not in names
-    assert [item["full_path"] for item in facts["groups"]] == ["acme", "assxxx", "locked-corp"]
+    paths = [item["web_url"].rpartition("/groups/")[2] for item in facts["groups"]]
+    assert paths == ["acme", "assxxx", "locked-corp"]
+
+
+def test_the_pages_of_associations_are_counted_by_their_projects(sandbox: RunningSandbox) -> None:
+    token = mint(sandbox, "read_repository")
+    first = ask(sandbox, f"{SELF}/associations?per_page=2", token)
+    last = ask(sandbox, f"{SELF}/associations?per_page=2&page=3", token)
+    assert (first.headers["X-Next-Page"], last.headers["X-Next-Page"]) == ("2", "")
+    assert [len(first.json["groups"]), len(last.json["groups"])] == [2, 0]
+
+
+def test_a_group_hides_from_other_networks_and_refuses_where_it_is_blocked(sandbox: RunningSandbox) -> None:
+    token = mint(sandbox, "read_api")
+    for switch, status in (("ip_allow_list", 404), ("blocked", 403)):
+        sandbox.control("gitlab", "POST", "organizations/acme", {switch: True})
+        assert ask(sandbox, "/groups/acme", token).status == status
+        sandbox.control("gitlab", "POST", "organizations/acme", {switch: False})
 
 
 def test_a_user_and_the_version_need_read_user(sandbox: RunningSandbox) -> None:
