@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("providers", "sources"),
     ("models",),
     ("services",),
-    ("forms",),
+    ("forms", "pages"),
     ("adapter", "api", "web", "admin", "management", "tasks", "checks"),
 )
 # Stand beside the layers: the app's own wiring, and a program that needs no Django.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from credentials.conf import conf
 from credentials.models import Credential, IdempotencyRecord, PendingConnection, Status
 from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof
+from credentials.services import audit, audit_proof, notices, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -19,12 +21,20 @@ _ACTOR = Actor.system("maintenance")
 
 
 def run(*, now: datetime) -> dict[str, int]:
-    """Every duty once; how much each had to do, by name."""
+    """Every duty inside this installation once; how much each had to do, by name."""
     return {
         "pending connections dropped": drop_pending(now=now),
         "idempotency records dropped": drop_idempotency(now=now),
         "credentials that reached their end": mark_ends(now=now),
         "seals made": seal(now=now),
+    }
+
+
+def ask_hosts(*, now: Callable[[], datetime] = timezone.now) -> dict[str, int]:
+    """Every duty that waits for others, apart from the rest so that no seal waits for a slow host."""
+    return {
+        "credentials asked about their organizations": organizations.check_due(actor=_ACTOR, now=now),
+        "notices mailed": notices.mail_due(now=now()),
     }
 
 

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from credentials.errors import ProviderError
+from credentials.errors import CryptoError, ProviderError, TokenRejected
 from credentials.models import AccessState, Credential, Host, Organization, OrganizationAccess
+from credentials.models.credential import LENDABLE
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.services import audit, holds, hosts, notices
+from credentials.services import audit, gate, holds, hosts, notices
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
 
@@ -200,3 +201,63 @@ def look(provider: Provider, login: Login, *, also: Sequence[str]) -> list[Organ
         if fact is not None:
             facts.append(fact)
     return facts
+
+
+def check_due(*, actor: Actor, now: Callable[[], datetime] = timezone.now) -> int:
+    """Look again at the organizations whose time has come; how many credentials were asked with.
+
+    Each due organization is asked for by itself, with one opening of its credential.
+    """
+    due = OrganizationAccess.objects.filter(
+        next_check_at__lte=now(),
+        credential__status__in=LENDABLE,
+        credential__host__is_enabled=True,
+    )
+    asked = 0
+    for pk in list(due.order_by("next_check_at").values_list("credential", flat=True).distinct()[:AT_ONCE]):
+        credential = Credential.objects.select_related("host", "owner").get(pk=pk)
+        if gate.is_open(credential.host, now=now()) or holds.is_held(credential, now=now()):
+            continue
+        keys = due.filter(credential=credential).values_list("organization__key", flat=True)
+        if _claim(credential, list(keys), now=now()):
+            _check(credential, list(keys), actor=actor, now=now)
+            asked += 1
+    return asked
+
+
+# Credentials that one round of the worker asks with.
+AT_ONCE = 50
+# A claim ends by itself, so that a killed worker leaves nothing unasked for ever.
+_CLAIMED = timedelta(minutes=15)
+
+
+def _claim(credential: Credential, keys: Sequence[str], *, now: datetime) -> bool:
+    """Of two workers, one asks."""
+    mine = OrganizationAccess.objects.filter(
+        credential=credential, organization__key__in=keys, next_check_at__lte=now
+    )
+    return bool(mine.update(next_check_at=now + _CLAIMED))
+
+
+def _check(credential: Credential, keys: Sequence[str], *, actor: Actor, now: Callable[[], datetime]) -> None:
+    try:
+        login = open_login(credential, actor=actor, purpose="organization check")
+    except CryptoError:
+        return  # the operator's to mend; the next one may open
+    provider = hosts.provider_of(credential.host, now=now)
+    facts: list[OrganizationFact] = []
+    for key in keys[:MOST_ASKED]:
+        try:
+            fact = provider.organization(login, key)
+        except TokenRejected:
+            holds.note_refusal(credential, now=now())
+            break
+        except ProviderError:
+            break
+        if fact is not None:
+            facts.append(fact)
+    with transaction.atomic():
+        rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
+        kept = rows.get(pk=credential.pk)
+        if kept.generation == credential.generation and kept.is_connected:
+            observe(kept, facts, actor=actor, now=now())

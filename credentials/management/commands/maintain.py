@@ -14,5 +14,5 @@ class Command(BaseCommand):
     help = "Carries out every periodic duty once. Safe to run twice, also at the same time."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for duty, done in maintenance.run(now=timezone.now()).items():
+        for duty, done in (maintenance.run(now=timezone.now()) | maintenance.ask_hosts()).items():
             self.stdout.write(f"{duty}: {done}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management import call_command
@@ -19,18 +20,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
-        duties = threading.Thread(target=self._duties, args=(stop,), name="duties", daemon=True)
-        duties.start()
+        rounds = [
+            threading.Thread(target=self._rounds, args=(stop, duties), name=name, daemon=True)
+            for name, duties in (
+                ("duties", lambda: maintenance.run(now=timezone.now())),
+                ("hosts", maintenance.ask_hosts),
+            )
+        ]
+        for thread in rounds:
+            thread.start()
         try:
             call_command("db_worker", queue_name="*", verbosity=options["verbosity"])
         finally:
             stop.set()
-            duties.join(timeout=10)
+            for thread in rounds:
+                thread.join(timeout=10)
 
-    def _duties(self, stop: threading.Event) -> None:
+    def _rounds(self, stop: threading.Event, duties: Callable[[], object]) -> None:
         while True:
             try:
-                maintenance.run(now=timezone.now())
+                duties()
             except Exception as error:
                 # The next round tries again; a worker that died of a short outage would seal nothing.
                 self.stderr.write(f"maintenance failed: {type(error).__name__}")

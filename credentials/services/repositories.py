@@ -1,0 +1,59 @@
+"""What a credential can list: the picker's pages, straight from the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.utils import timezone
+
+from credentials.errors import (
+    Conflict,
+    ProviderRateLimited,
+    ProviderUnreachable,
+    TokenNotAccepted,
+    TokenRejected,
+)
+from credentials.models import Credential, Hold
+from credentials.providers.facts import RepositoryPage
+from credentials.services import holds, hosts
+from credentials.services.audit import Actor
+from credentials.services.logins import open_login
+from credentials.verdicts import VerdictCode
+from credentials.verdicts.wording import verdict
+
+
+def page(
+    *,
+    actor: Actor,
+    credential: Credential,
+    query: str = "",
+    cursor: str = "",
+    now: Callable[[], datetime] = timezone.now,
+) -> RepositoryPage | None:
+    """One page of the repositories that ``credential`` can list, narrowed by ``query``.
+
+    None where its scopes do not let anyone list: repositories can be named by their address all the same.
+    Raises Conflict where the credential cannot be used, TokenNotAccepted where its host refuses it,
+    ProviderRateLimited, ProviderUnreachable and the other provider errors.
+    """
+    if not credential.is_lendable:
+        raise Conflict("This connection cannot be used at the moment. Its page says why.")
+    if holds.is_held(credential, now=now(), by_hand=True):
+        if credential.hold_reason == Hold.QUOTA and credential.hold_until is not None:
+            raise ProviderRateLimited(retry_after=credential.hold_until - now())
+        raise ProviderUnreachable(evidence="left alone for a while after a refusal")
+    login = open_login(credential, actor=actor, purpose="repository list")
+    provider = hosts.provider_of(credential.host, now=now)
+    try:
+        return provider.repositories(login, query=query, cursor=cursor)
+    except TokenRejected as problem:
+        holds.note_refusal(credential, now=now())
+        values = {"provider": provider.title, "host": credential.host.name}
+        code = VerdictCode.TOKEN_EXPIRED if problem.reason == "expired" else VerdictCode.TOKEN_REJECTED
+        names = (f"{provider.name}:{credential.kind}", credential.kind)
+        found = verdict(code, values=values, variants=names, host=credential.host.slug)
+        raise TokenNotAccepted(found) from problem
+    except ProviderRateLimited as problem:
+        holds.note_quota(credential, wait=problem.retry_after, now=now())
+        raise
