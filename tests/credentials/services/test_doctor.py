@@ -272,3 +272,19 @@ def test_hosts_are_asked_unless_told_otherwise(installation: Host, sandbox: Runn
     assert found["host github"].level is Level.PROBLEM
     assert "connection failed" in found["host github"].text
     assert not any(finding.check.startswith("host") for finding in examined())
+
+
+def test_a_canary_that_comes_back_as_something_else_is_a_problem(
+    installation: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault, "open_credential", lambda *_args, **_options: Secret("something else"))
+    assert bad(examined())["canary"].level is Level.PROBLEM
+
+
+def test_a_canary_that_does_not_open_is_a_problem(
+    installation: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if something between us and the table swapped two columns' bytes.
+    seal = vault.seal_secret
+    monkeypatch.setattr(vault, "seal_secret", lambda secret, binding: seal(secret, binding)[::-1])
+    assert "altered" in bad(examined())["canary"].text

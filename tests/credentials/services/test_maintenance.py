@@ -1,0 +1,156 @@
+"""The periodic duties: each does what is due, nothing else, and nothing twice."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from credentials.crypto.secret import Secret
+from credentials.models import AuditEvent, AuditSeal, Credential, IdempotencyRecord, PendingConnection, Status
+from credentials.providers.tokens import Kind
+from credentials.services import audit_proof, maintenance, vault
+from tests import builders
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now().replace(microsecond=0)
+DAY = timedelta(days=1)
+
+
+def pending(user: User, expires_at: datetime) -> PendingConnection:
+    waiting = PendingConnection(user=user, host=builders.host(), expires_at=expires_at)
+    waiting.access_envelope = vault.seal_secret(Secret("t"), waiting.binding("access"))
+    waiting.save()
+    return waiting
+
+
+def test_a_connection_that_nobody_confirmed_in_time_is_gone_and_others_stay(alice: User) -> None:
+    pending(alice, NOW - timedelta(seconds=1))
+    in_time = pending(alice, NOW + timedelta(seconds=1))
+
+    assert maintenance.drop_pending(now=NOW) == 1
+
+    assert PendingConnection.objects.get() == in_time
+
+
+def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before() -> None:
+    for key, age in (("old", DAY + timedelta(seconds=1)), ("young", DAY - timedelta(seconds=1))):
+        record = IdempotencyRecord.objects.create(caller="c", key=key, request_digest=b"")
+        IdempotencyRecord.objects.filter(pk=record.pk).update(created_at=NOW - age)
+
+    assert maintenance.drop_idempotency(now=NOW) == 1
+
+    assert IdempotencyRecord.objects.get().key == "young"
+
+
+@pytest.mark.parametrize(
+    ("before", "ends_in", "after"),
+    [
+        (Status.VALID, -timedelta(seconds=1), Status.EXPIRED),
+        (Status.VALID, timedelta(0), Status.EXPIRED),
+        (Status.LIMITED, -DAY, Status.EXPIRED),
+        (Status.EXPIRING, -DAY, Status.EXPIRED),
+        (Status.VALID, timedelta(seconds=1), Status.EXPIRING),
+        (Status.VALID, 14 * DAY, Status.EXPIRING),
+        (Status.VALID, 15 * DAY, Status.VALID),
+        (Status.VALID, None, Status.VALID),
+        (Status.LIMITED, DAY, Status.LIMITED),
+        (Status.EXPIRING, DAY, Status.EXPIRING),
+        (Status.UNVERIFIED, -DAY, Status.UNVERIFIED),
+        (Status.REJECTED, -DAY, Status.REJECTED),
+        (Status.QUARANTINED, -DAY, Status.QUARANTINED),
+        (Status.EXPIRED, -DAY, Status.EXPIRED),
+    ],
+)
+def test_a_known_end_that_came_or_is_near_is_marked_and_recorded(
+    alice: User, before: Status, ends_in: timedelta | None, after: Status
+) -> None:
+    ends = None if ends_in is None else NOW + ends_in
+    stored = builders.credential(alice, builders.host(), status=before, expires_at=ends)
+
+    marked = maintenance.mark_ends(now=NOW)
+
+    stored.refresh_from_db()
+    assert stored.status == after
+    assert marked == (before != after)
+    events = AuditEvent.objects.filter(action__in=("credential.expired", "credential.expiring"))
+    assert [event.data for event in events] == [
+        {"status_before": before.value, "status": after.value} for _ in range(marked)
+    ]
+    assert maintenance.mark_ends(now=NOW) == 0
+    assert audit_proof.verify().holds
+
+
+def test_an_oauth_token_is_short_lived_by_nature_and_gives_no_warning(alice: User) -> None:
+    stored = builders.credential(
+        alice, builders.host(), kind=Kind.OAUTH, expires_at=NOW + timedelta(minutes=30)
+    )
+    maintenance.mark_ends(now=NOW)
+    stored.refresh_from_db()
+    assert stored.status == Status.VALID
+
+
+def test_marking_an_end_keeps_the_secret(alice: User) -> None:
+    stored = builders.credential(alice, builders.host(), expires_at=NOW - DAY)
+    before = bytes(stored.access_envelope or b"")
+    maintenance.mark_ends(now=NOW)
+    stored.refresh_from_db()
+    assert bytes(stored.access_envelope or b"") == before
+
+
+def test_the_trail_is_sealed_inside_and_outside_the_database(settings: Any, tmp_path: Path) -> None:
+    builders.host()
+
+    assert maintenance.seal(now=NOW) == 1
+    assert maintenance.seal(now=NOW) == 0
+
+    anchor = tmp_path / "audit-anchor"
+    assert AuditSeal.objects.get().mac.hex() in anchor.read_text("ascii")
+    assert anchor.stat().st_mode & 0o777 == 0o600
+    assert audit_proof.verify(anchor=anchor).holds
+
+
+def test_a_run_says_how_much_each_duty_had_to_do_and_the_next_has_nothing(alice: User) -> None:
+    pending(alice, NOW - DAY)
+    builders.credential(alice, builders.host(), expires_at=NOW - DAY)
+
+    first = maintenance.run(now=NOW)
+
+    assert first["pending connections dropped"] == 1
+    assert first["credentials that reached their end"] == 1
+    assert first["seals made"] == 1
+    assert set(maintenance.run(now=NOW).values()) == {0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_duties_that_two_workers_carry_out_at_once_are_done_once(alice: User) -> None:
+    host = builders.host()
+    for number in range(6):
+        builders.credential(alice, host, token=f"ghp_{number:036d}", expires_at=NOW - DAY)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            maintenance.run(now=NOW)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert AuditEvent.objects.filter(action="credential.expired").count() == 6
+    assert set(Credential.objects.values_list("status", flat=True)) == {Status.EXPIRED}
+    assert audit_proof.verify().holds
