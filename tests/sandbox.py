@@ -26,11 +26,17 @@ class SandboxHost:
 
     slug: str
     provider: str
+    title: str
     web_url: str
     api_url: str
     client_id: str
     client_secret: str
     apps: list[dict[str, str]]
+
+    @property
+    def origin(self) -> str:
+        """Where the whole host is, its control page included; ``web_url`` may be one part of it."""
+        return "http://" + urlsplit(self.web_url).netloc
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +53,7 @@ class Minted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunningSandbox:
-    """A sandbox process. `hosts` are by slug: github, gitlab, bitbucket, gitea."""
+    """A sandbox process. `hosts` are by slug, as project/sandbox/emulated.py has them."""
 
     data_dir: Path
     hosts: dict[str, SandboxHost]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from project.sandbox.azure import Azure
 from project.sandbox.bitbucket import Bitbucket
+from project.sandbox.bitbucket_server import BitbucketServer
 from project.sandbox.gitea import Gitea
 from project.sandbox.github import GitHub
+from project.sandbox.github_enterprise import GitHubEnterprise
 from project.sandbox.gitlab import GitLab
 from project.sandbox.host import EmulatedHost
 
@@ -13,4 +16,7 @@ EMULATED: tuple[tuple[str, type[EmulatedHost]], ...] = (
     ("gitlab", GitLab),
     ("bitbucket", Bitbucket),
     ("gitea", Gitea),
+    ("github-enterprise", GitHubEnterprise),
+    ("bitbucket-server", BitbucketServer),
+    ("azure", Azure),
 )

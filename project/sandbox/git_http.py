@@ -16,9 +16,8 @@ from project.sandbox.repositories import git_environment
 from project.sandbox.wire import Request, Response, text_response
 
 BLOCK = 64 * 1024
-PATH = re.compile(
-    r"/(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-upload-pack|git-receive-pack)"
-)
+NAME_AND_SERVICE = r"(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-upload-pack|git-receive-pack)"
+PATH = re.compile(rf"/(?P<owner>[^/]+)/{NAME_AND_SERVICE}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,9 +30,12 @@ class GitCall:
     is_push: bool
 
 
-def git_call(request: Request) -> GitCall | None:
-    """The git call in a request, or None if it is none. The dumb protocol is not offered."""
-    match = PATH.fullmatch(request.path)
+def git_call(request: Request, path: re.Pattern[str] = PATH) -> GitCall | None:
+    """The git call in a request, or None if it is none. The dumb protocol is not offered.
+
+    `path` has the groups `owner`, `name` and `service`.
+    """
+    match = path.fullmatch(request.path)
     if match is None:
         return None
     service = match["service"]

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from project.sandbox import github_apps, github_pages, github_rest, github_words, tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
@@ -69,7 +69,7 @@ class GitHub(EmulatedHost):
     api_prefix = "/api/v3"
     usual_grant_type = "authorization_code"
     manage_paths = ("/settings/tokens", "/settings/personal-access-tokens", "/settings/applications")
-    organization_switches = (
+    organization_switches: ClassVar[tuple[str, ...]] = (
         "approved",
         "request",
         "sso",

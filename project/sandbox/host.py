@@ -66,7 +66,10 @@ class TokenKind:
 
 
 class EmulatedHost(ABC):
-    """One emulated host: a subclass adds its routes, its wordings and its rules."""
+    """One emulated host: a subclass adds its routes, its wordings and its rules.
+
+    `home_path` is what the product's address of the host has beside the origin.
+    """
 
     provider: ClassVar[str]
     title: ClassVar[str]
@@ -78,6 +81,7 @@ class EmulatedHost(ABC):
     rules: ClassVar[oauth.Rules]
     usual_grant_type: ClassVar[str] = ""
     manage_paths: ClassVar[tuple[str, ...]] = ()
+    home_path: ClassVar[str] = ""
 
     def __init__(self, *, state: HostState, port: int, repositories_root: Path) -> None:
         self.state = state
@@ -176,7 +180,7 @@ class EmulatedHost(ABC):
             return self.quota_spent(request, fault.quota)
         if fault is not None and fault.answers:
             return fault.response()
-        call = git_http.git_call(request)
+        call = self.git_call(request)
         if call is not None:
             return self._git(request, call)
         found = self.router.find(request.method, request.path)
@@ -186,6 +190,10 @@ class EmulatedHost(ABC):
         return handler(request, **arguments)
 
     # Git
+
+    def git_call(self, request: Request) -> git_http.GitCall | None:
+        """The git call in a request, with the owner and the name of the seed; None if it is none."""
+        return git_http.git_call(request)
 
     def _git(self, request: Request, call: git_http.GitCall) -> Response:
         if self.state.now() < self._banned_until:

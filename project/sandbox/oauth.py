@@ -46,6 +46,7 @@ class Rules:
     status, the error and its description. `single_use_refresh`: a refresh token dies on use;
     `old_access_dies`: so does the access token that came with it; `reuse_ends_family`: a second use ends all
     tokens of the authorization. `live_limit`: so many tokens for one person, application and set of scopes.
+    An empty `authorize_path`: there is no OAuth.
     """
 
     authorize_path: str
@@ -97,6 +98,8 @@ class AuthorizationServer:
         self._codes: dict[str, Code] = {}
         # Browsers send a cookie to every port of a name: each host needs a name of its own.
         self._cookie = f"sandbox_person_{host.slug}"
+        if not host.rules.authorize_path:
+            return
         host.router.add("GET", host.rules.authorize_path, self.show)
         host.router.add("POST", host.rules.authorize_path, self.decide)
         host.router.add("POST", host.rules.token_path, self.token)

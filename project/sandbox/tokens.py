@@ -99,6 +99,17 @@ def bitbucket_app_password() -> str:
     return f"ATBB{_letters(32)}"
 
 
+def bitbucket_server() -> str:
+    """`BBDC-` and 44 letters: twelve digits, a colon and random bytes in base 64."""
+    number = f"{secrets.randbelow(10**12):012d}:".encode()
+    return f"BBDC-{base64.b64encode(number + secrets.token_bytes(20)).decode()}"
+
+
+def azure() -> str:
+    """84 letters, with a mark near the end."""
+    return f"{_letters(76)}AZDO{_letters(4)}"
+
+
 def opaque(length: int = 64) -> str:
     """`length` hexadecimal digits, as GitLab and Gitea write them."""
     return secrets.token_hex(length // 2)

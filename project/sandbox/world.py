@@ -72,10 +72,11 @@ class World:
             apps = [{name: getattr(app, name) for name in names} for app in host.state.apps.values()]
             hosts[slug] = {
                 "provider": host.provider,
-                "web_url": host.web_url,
+                "title": host.title,
+                "web_url": host.web_url + host.home_path,
                 "api_url": host.api_url,
-                "client_id": apps[0]["client_id"],
-                "client_secret": apps[0]["client_secret"],
+                "client_id": apps[0]["client_id"] if apps else "",
+                "client_secret": apps[0]["client_secret"] if apps else "",
                 "apps": apps,
             }
         return {"pid": os.getpid(), "hosts": hosts}

@@ -21,9 +21,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from credentials.crypto.secret import Secret
 from credentials.models import Scope, ServiceClient
-from credentials.providers import registry
 from credentials.services import clients, demo_people, hosts
 from credentials.services.audit import Actor
+from project.sandbox.emulated import EMULATED
 
 _ACTOR = Actor.system("demo")
 _SANDBOX_SECONDS = 60
@@ -44,11 +44,12 @@ class Command(BaseCommand):
             # Settings are read once; start again with the data folder that was asked for.
             os.environ |= {"DATA_DIR": str(data_dir), "SECURE": "false"}
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # this very command again
-        _refuse_busy(options["port"], *range(options["sandbox_port"], options["sandbox_port"] + 4))
+        sandbox_port = options["sandbox_port"]
+        _refuse_busy(options["port"], *range(sandbox_port, sandbox_port + len(EMULATED)))
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
-        with _children(self, data_dir, options["port"], options["sandbox_port"]) as children:
-            self.stdout.write(_summary(options["port"], options["sandbox_port"], data_dir))
+        with _children(self, data_dir, options["port"], sandbox_port) as children:
+            self.stdout.write(_summary(options["port"], sandbox_port, data_dir))
             self.stdout.flush()
             _wait(children)
         self.stdout.write("Stopped. The data stays; run again to go on.")
@@ -158,11 +159,11 @@ def _prepare(announced: dict[str, Any], data_dir: Path) -> None:
             actor=_ACTOR,
             slug=slug,
             provider=emulated["provider"],
-            name=f"{registry.get(emulated['provider']).title} (emulated)",
+            name=f"{emulated['title']} (emulated)",
             web_url=emulated["web_url"],
             api_url=emulated["api_url"],
             client_id=emulated["client_id"],
-            client_secret=Secret(emulated["client_secret"]),
+            client_secret=Secret(emulated["client_secret"]) if emulated["client_secret"] else None,
             allow_private_network=True,
         )
     if not User.objects.exists():

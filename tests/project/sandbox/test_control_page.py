@@ -16,11 +16,11 @@ from tests.sandbox import RunningSandbox
 def test_the_page_has_a_field_for_every_switch_and_a_way_to_the_other_hosts(
     sandbox: RunningSandbox, host: str
 ) -> None:
-    page = call("GET", f"{sandbox.hosts[host].web_url}/_sandbox/").text
+    page = call("GET", f"{sandbox.hosts[host].origin}/_sandbox/").text
     for name in (*dict(EMULATED)[host].organization_switches, "replica_lag_seconds", "latency_ms", "quota"):
         assert f'name="{name}"' in page
     for other in sandbox.hosts.values():
-        assert f'href="{other.web_url}/_sandbox/"' in page
+        assert f'href="{other.origin}/_sandbox/"' in page
     fields = re.findall(r"(<label>[^<]*)?<(?:input|select) (?!type=\"hidden\")", page)
     assert fields
     assert all(fields)

@@ -9,7 +9,10 @@ from project.sandbox.switches import changed
 
 
 def test_the_hosts_have_the_names_and_the_order_of_their_ports() -> None:
-    assert [slug for slug, _ in EMULATED][:4] == ["github", "gitlab", "bitbucket", "gitea"]
+    assert [slug for slug, _ in EMULATED] == [
+        *("github", "gitlab", "bitbucket", "gitea"),
+        *("github-enterprise", "bitbucket-server", "azure"),
+    ]
 
 
 def test_every_host_has_words_for_every_refusal_of_the_token_endpoint() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from project.sandbox.emulated import EMULATED
 from tests.sandbox import ROOT, start_sandbox
 
 Process = subprocess.Popen[str]
@@ -35,12 +36,12 @@ def process(tmp_path: Path) -> Iterator[Process]:
 
 def until_ready(process: Process) -> list[str]:
     assert process.stdout is not None
-    return [process.stdout.readline() for _ in range(4)]
+    return [process.stdout.readline() for _ in EMULATED]
 
 
 def test_it_prints_one_line_for_each_host(process: Process) -> None:
     lines = until_ready(process)
-    assert [line.split()[0] for line in lines] == ["github", "gitlab", "bitbucket", "gitea"]
+    assert [line.split()[0] for line in lines] == [slug for slug, _ in EMULATED]
     assert all("http://127.0.0.1:" in line for line in lines)
 
 

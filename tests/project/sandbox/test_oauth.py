@@ -17,6 +17,7 @@ PATHS = {
     "gitlab": ("/oauth/authorize", "/oauth/token", "read_user read_repository"),
     "bitbucket": ("/site/oauth2/authorize", "/site/oauth2/access_token", "repository account"),
     "gitea": ("/login/oauth/authorize", "/login/oauth/access_token", "read:user read:repository"),
+    "github-enterprise": ("/login/oauth/authorize", "/login/oauth/access_token", "repo read:org"),
 }
 HOSTS = list(PATHS)
 VERIFIER = "a-verifier-of-more-than-forty-three-letters-0123456789"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from project.sandbox.emulated import EMULATED
 from project.sandbox.seed import App, load_seed, number, stable_uuid
 
 
@@ -33,9 +34,11 @@ def test_a_pending_member_is_not_a_member_yet() -> None:
     assert not type(acme)(name="x", title="X", members={"octo-bob": "pending"}).has_member("octo-bob")
 
 
-def test_every_host_has_an_application_whose_secret_is_not_printed() -> None:
+def test_every_host_with_oauth_has_an_application_whose_secret_is_not_printed() -> None:
     apps = load_seed().apps
-    assert {app.host for app in apps} == {"github", "gitlab", "bitbucket", "gitea"}
+    with_oauth = {slug for slug, host in EMULATED if host.rules.authorize_path}
+    assert {app.host for app in apps} == with_oauth
+    assert len({app.client_id for app in apps}) == len(apps)
     assert not any(app.client_secret in repr(app) for app in apps)
 
 

@@ -58,6 +58,13 @@ def test_an_app_password_and_an_opaque_token_have_the_lengths_of_the_originals()
     assert re.fullmatch(r"[0-9a-f]{40}", tokens.opaque(40))
 
 
+def test_tokens_of_the_data_center_and_of_azure_have_their_marks() -> None:
+    made = tokens.bitbucket_server()
+    assert re.fullmatch(r"BBDC-[0-9A-Za-z+/]{44}", made)
+    assert re.fullmatch(rb"[0-9]{12}:.{20}", base64.b64decode(made[5:]), re.DOTALL)
+    assert re.fullmatch(r"[0-9A-Za-z]{76}AZDO[0-9A-Za-z]{4}", tokens.azure())
+
+
 def test_a_web_token_shows_its_claims_in_the_middle_part() -> None:
     middle = tokens.web_token({"tt": 1}).split(".")[1]
     assert json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["tt"] == 1

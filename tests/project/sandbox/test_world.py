@@ -31,11 +31,13 @@ def test_the_file_names_every_host_is_its_owners_only_and_goes_with_the_process(
         path = tmp_path / "sandbox.json"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         hosts = announced(tmp_path)["hosts"]
-        assert list(hosts) == ["github", "gitlab", "bitbucket", "gitea"]
+        assert list(hosts) == [slug for slug, _ in EMULATED]
         for facts in hosts.values():
+            assert facts["title"]
             assert facts["api_url"].startswith(facts["web_url"])
-            assert facts["client_id"]
-            assert facts["client_secret"]
+            assert bool(facts["client_id"]) == bool(facts["client_secret"]) == bool(facts["apps"])
+        without = {slug for slug, facts in hosts.items() if not facts["apps"]}
+        assert without == {"bitbucket-server", "azure"}
     assert not path.exists()
 
 
