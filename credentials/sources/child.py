@@ -18,10 +18,14 @@ LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 PYTHON: Final = (sys.executable, "-I", "-S", "-B")
 """Python without site packages, without a look at the environment, and without writing byte code."""
 
+REPORT: Final = 3
+INHERITED: Final = 4
+
 # Git's own verdict comes last, a server's long speech before it: both ends of what is said are kept.
 _HEAD, _TAIL = 3072, 1024
-_REPORT_LIMIT = 4096
+_REPORT_LIMIT = 64 * 1024
 _BLOCK = 65_536
+_GOING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +60,7 @@ class Outcome:
 
     ``status`` is its exit status (negative: the signal that ended it), or None where it was stopped
     because of its time (``over_time``) or of the size of its output (``over_size``). ``errors`` holds the
-    beginning and the end of its standard error, ``reports`` the lines that were written to the report pipe.
+    beginning and the end of its standard error, ``reports`` the lines written to the report pipe.
     """
 
     status: int | None
@@ -95,7 +99,10 @@ class _Listener:
     def __init__(self, output_limit: int) -> None:
         self.output = bytearray()
         self.errors = _Ends()
-        self.reports = bytearray()
+        self.reports: list[str] = []
+        self.status: int | None = None
+        self._rest = b""
+        self._room = _REPORT_LIMIT
         self._output_limit = output_limit
 
     def hear(self, pipe: str, data: bytes) -> None:
@@ -103,31 +110,33 @@ class _Listener:
             self.output += data
         elif pipe == "errors":
             self.errors.add(data)
-        elif len(self.reports) < _REPORT_LIMIT:
-            self.reports += data
+        else:
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                self._note(line.decode("utf-8", "replace"))
+            self._rest = self._rest[:_REPORT_LIMIT]
+
+    def _note(self, line: str) -> None:
+        """Keep a report while there is room; the exit status, which comes from the launcher, in any case."""
+        if line.startswith("exit "):
+            self.status = int(line.removeprefix("exit "))
+        elif self._room >= 0:
+            self._room -= len(line)
+            self.reports.append(line)
 
     @property
     def over_size(self) -> bool:
         return len(self.output) > self._output_limit
-
-    @property
-    def status(self) -> int | None:
-        """The exit status, once the launcher has told it."""
-        told = [line for line in self._lines() if line.startswith("exit ")]
-        return int(told[0].removeprefix("exit ")) if told else None
 
     def outcome(self, *, over_time: bool) -> Outcome:
         return Outcome(
             status=self.status,
             output=bytes(self.output[: self._output_limit]),
             errors=self.errors.kept(),
-            reports=tuple(line for line in self._lines() if not line.startswith("exit ")),
+            reports=tuple(self.reports),
             over_time=over_time,
             over_size=self.over_size,
         )
-
-    def _lines(self) -> list[str]:
-        return self.reports.decode("ascii", "replace").split("\n")[:-1]
 
 
 def run(
@@ -137,24 +146,25 @@ def run(
     limits: Limits,
     deadline: float,
     inherited: Sequence[int] = (),
-    report: tuple[int, int],
 ) -> Outcome:
     """Run ``command`` (an absolute path and its arguments) and everything it starts, to the end of both.
 
-    ``environment`` is the whole of its environment; of open files it gets nothing but ``inherited`` and
-    the writing end of ``report``, a pipe whose two ends are closed here. ``deadline`` is a reading of
-    :func:`time.monotonic`. Whatever happens, no process of it is left when this returns.
+    ``environment`` is the whole of its environment. Of open files it gets nothing but, as number 3
+    (:data:`REPORT`), a pipe for its reports, and from 4 on (:data:`INHERITED`) those in ``inherited``.
+    ``deadline`` is a reading of :func:`time.monotonic`. Whatever happens, no process of it is left when
+    this returns.
     """
-    reading, writing = report
+    reading, writing = os.pipe()
+    descriptors = (writing, *inherited)
     try:
         process = subprocess.Popen(  # noqa: S603  # no shell, and an argument list made by us
-            [*PYTHON, str(LAUNCHER), str(writing), *limits.words, "--", *command],
+            [*PYTHON, str(LAUNCHER), ",".join(map(str, descriptors)), *limits.words, "--", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
             cwd="/",
-            pass_fds=(*inherited, writing),
+            pass_fds=descriptors,
             start_new_session=True,
             bufsize=0,
         )
@@ -166,8 +176,8 @@ def run(
     try:
         return _listened(process, reading, limits.output_bytes, deadline)
     finally:
+        _end(process, reading)
         os.close(reading)
-        _end(process)
 
 
 def _listened(process: subprocess.Popen[bytes], report: int, output_limit: int, deadline: float) -> Outcome:
@@ -192,11 +202,18 @@ def _listened(process: subprocess.Popen[bytes], report: int, output_limit: int, 
     return listener.outcome(over_time=False)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the whole group. Its leader has not been waited for, so the group's id is still its own."""
+def _end(process: subprocess.Popen[bytes], report: int) -> None:
+    """Kill the whole group. Its leader has not been waited for, so the group's id is still its own.
+
+    A killed process may take a while to go; when the last one has, nobody can write reports any more.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
     process.wait()
+    with selectors.DefaultSelector() as pipes:
+        pipes.register(report, selectors.EVENT_READ)
+        while pipes.select(_GOING_SECONDS) and os.read(report, _BLOCK):
+            pass

@@ -9,6 +9,7 @@ person, and gets the credential by a helper that answers once and for exactly on
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 import re
@@ -131,21 +132,40 @@ def ls_remote(
     words = ["ls-remote", "--quiet", "--symref", "--", _url(remote, address), "HEAD"]
     words += ["refs/heads/*", "refs/tags/*"]
     said = _git(words, remote, login=login, limits=limits, deadline=deadline, resolver=resolver)
+    _raise_failure("git ls-remote", said, remote, is_anonymous=login is None)
+    return _refs(said.outcome.output, is_whole=not said.outcome.over_size)
+
+
+def _raise_failure(call: str, said: _Said, remote: Remote, *, is_anonymous: bool) -> None:
+    """Raise what a run means that did not succeed, or only seems to have."""
     outcome = said.outcome
     if outcome.over_time:
-        raise ProviderUnreachable("the host cannot be reached", evidence="git ls-remote: no answer in time")
+        raise ProviderUnreachable("the host cannot be reached", evidence=f"{call}: no answer in time")
     if outcome.status != 0 and not outcome.over_size:
         raise translate(
             Failure(
-                call="git ls-remote",
+                call=call,
                 text=said.text,
-                origin=address.origin,
+                origin=_address(remote.url).origin,
                 provider=remote.provider,
                 reports=outcome.reports,
-                is_anonymous=login is None,
+                is_anonymous=is_anonymous,
             )
         )
-    return _refs(outcome.output, is_whole=not outcome.over_size)
+    # Any page at all passes for a repository without refs in the protocol of old, which git falls back to.
+    if not any(_is_smart(line) for line in outcome.reports):
+        raise ProviderUnreachable("the host did not answer as a Git host", evidence=f"{call}: no Git answer")
+
+
+def _is_smart(report: str) -> bool:
+    """Whether a line of git's trace says that it agreed with the host on a version of its protocol."""
+    if not report.startswith("{"):
+        return False
+    try:
+        event = json.loads(report)
+    except ValueError:
+        return False
+    return (event.get("event"), event.get("key")) == ("data", "negotiated-version")
 
 
 def _refs(output: bytes, *, is_whole: bool) -> RemoteRefs:
@@ -199,15 +219,12 @@ def _git(
     git = _program()
     pins = _pins(address, remote, resolver)
     with _answer_pipe(address, login) as answer:
-        report = os.pipe()
-        helper = _helper_command(answer, report[1])
         outcome = child.run(
-            [git, *_settings(helper, pins, remote.ca_bundle), *words],
+            [git, *_settings(pins, remote.ca_bundle), *words],
             environment=_environment(git, address.scheme),
             limits=limits,
             deadline=deadline,
             inherited=(answer,),
-            report=report,
         )
     return _Said(outcome=outcome, text=_cleaned(outcome.errors, login))
 
@@ -224,14 +241,14 @@ def _pins(address: RepositoryAddress, remote: Remote, resolver: Resolver) -> str
     return f"{address.hostname}:{port}:{listed}"
 
 
-def _settings(helper: str, pins: str, ca_bundle: str | None) -> Iterator[str]:
+def _settings(pins: str, ca_bundle: str | None) -> Iterator[str]:
     """Every setting that could lead elsewhere, run something, or trust somebody, with its one value.
 
     https://git-scm.com/docs/git-config; a setting an older git does not know is passed over by it.
     """
     settings = [
         "credential.helper=",  # an empty one forgets those listed before
-        f"credential.helper={helper}",
+        f"credential.helper={_helper_command()}",
         "credential.useHttpPath=false",
         "core.askPass=",
         "http.followRedirects=false",
@@ -257,7 +274,11 @@ def _settings(helper: str, pins: str, ca_bundle: str | None) -> Iterator[str]:
 
 
 def _environment(git: str, scheme: str) -> dict[str, str]:
-    """The whole environment. ``GIT_DIR`` keeps git from reading a repository it happens to stand in."""
+    """The whole environment.
+
+    ``GIT_DIR`` keeps git from reading a repository it happens to stand in; ``GIT_TRACE2_EVENT`` lets it
+    report what it did (https://git-scm.com/docs/api-trace2), which holds no headers and no credential.
+    """
     return {
         "PATH": f"{Path(git).parent}:{os.defpath}",
         "HOME": _NO_SUCH_PLACE,
@@ -270,12 +291,13 @@ def _environment(git: str, scheme: str) -> dict[str, str]:
         "GIT_ALLOW_PROTOCOL": scheme,
         "GIT_PROTOCOL_FROM_USER": "0",
         "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_TRACE2_EVENT": str(child.REPORT),
     }
 
 
-def _helper_command(answer: int, report: int) -> str:
+def _helper_command() -> str:
     """The helper as git takes it: with ``!``, the rest is a line for the shell."""
-    return "!" + shlex.join([*child.PYTHON, str(HELPER), str(answer), str(report)])
+    return "!" + shlex.join([*child.PYTHON, str(HELPER), str(child.INHERITED), str(child.REPORT)])
 
 
 @contextmanager
@@ -326,9 +348,12 @@ def _program() -> str:
     if found is None:
         raise ConfigurationError("git is not installed; install Git 2.37 or newer.")
     path = os.path.abspath(found)
-    environment = _environment(path, "https")
     answer = subprocess.run(  # noqa: S603  # a fixed program and argument
-        [path, "version"], env=environment, capture_output=True, check=False, timeout=10
+        [path, "version"],
+        env={"PATH": os.defpath, "LC_ALL": "C"},
+        capture_output=True,
+        check=False,
+        timeout=10,
     )
     match = re.match(rb"git version ([0-9]+)\.([0-9]+)", answer.stdout)
     if match is None or (int(match[1]), int(match[2])) < OLDEST_GIT:

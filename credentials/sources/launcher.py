@@ -3,20 +3,25 @@
 A program of its own, run with ``python -I -S``: limits have to be set between fork and exec, and Python
 code that runs there (``preexec_fn``) can deadlock in a process with threads, which every server is.
 
-    launcher.py REPORT_FD LIMIT=VALUE … -- PROGRAM ARGUMENT …
+    launcher.py REPORT_FD,FD,… LIMIT=VALUE … -- PROGRAM ARGUMENT …
 
-It leads the process group, and its standard input is a line to whoever started it: when that is cut, by
-``kill -9`` for instance, the whole group dies. After the program has ended it stays until it is killed,
-so that the group's id belongs to nobody else in the meantime.
+The program finds the open files at 3, 4 and so on, in this order: git traces to single digits only.
+
+The launcher leads the process group, and its standard input is a line to whoever started it: when that is
+cut, by ``kill -9`` for instance, the whole group dies. After the program has ended it stays until it is
+killed, so that the group's id belongs to nobody else in the meantime.
 """
 
 from __future__ import annotations
 
 import _thread
+import fcntl
 import os
 import resource
 import signal
 import sys
+
+FIRST = 3
 
 
 def _limit(name: str, value: int) -> None:
@@ -31,15 +36,25 @@ def _limit(name: str, value: int) -> None:
             raise
 
 
-def _tell(child: int, report: int) -> None:
+def _renumber(descriptors: list[int]) -> None:
+    """Move open files to 3, 4 …, by a way around through numbers where none of them is."""
+    away = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100) for descriptor in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for number, descriptor in enumerate(away, FIRST):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _tell(child: int) -> None:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os.write(report, b"exit %d\n" % status)
+    os.write(FIRST, b"exit %d\n" % status)
 
 
 def main(words: list[str]) -> None:
     """Do what the words say; see the top of the file."""
     end = words.index("--")
-    report = int(words[0])
+    _renumber([int(word) for word in words[0].split(",")])
     for word in words[1:end]:
         name, _equals, value = word.partition("=")
         _limit(name, int(value))
@@ -49,7 +64,7 @@ def main(words: list[str]) -> None:
     # Only the program and its own children keep these open, so that their end can be seen.
     os.close(1)
     os.close(2)
-    _thread.start_new_thread(_tell, (child, report))
+    _thread.start_new_thread(_tell, (child,))
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 
