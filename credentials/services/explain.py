@@ -20,7 +20,7 @@ def explain(found: Target, credential: Credential | None, finding: Finding, *, u
     """The verdict of a finding: its words, its links, and the message to an owner."""
     provider, host, place = found.provider, found.host, found.place
     kind = credential.kind if credential else ""
-    names = (f"{provider.name}:{kind}", provider.name, kind)
+    names = (f"{provider.name}:{kind}", provider.name, kind, "repository")
     organization = finding.organization or place.owner
     links = _links(found, credential, finding)
     values: Mapping[str, object] = {
@@ -31,9 +31,9 @@ def explain(found: Target, credential: Credential | None, finding: Finding, *, u
         "repository": place.path,
         "user": user.get_full_name() or user.get_username(),
         "person": user.get_full_name() or user.get_username(),
-        "account": (credential.account_name or credential.account_id) if credential else _("your account"),
+        "account": _account(credential),
         "kind": provider.login_title(Kind(kind)) if kind else "",
-        "scopes": ", ".join(finding.missing_scopes) or ", ".join((credential and credential.scopes) or ()),
+        "scopes": ", ".join(finding.missing_scopes or _granted(found, credential)),
         "product": conf.product_name,
         "client_id": _client_id(found, credential) or "-",
         "approve_url": links["approve"] or host.web_url,
@@ -49,6 +49,20 @@ def explain(found: Target, credential: Credential | None, finding: Finding, *, u
         organization=finding.organization,
         credential=str(credential.pk) if credential else "",
     )
+
+
+def _account(credential: Credential | None) -> str:
+    if credential is None:
+        return _("your account")
+    number = f"#{credential.account_id}" if credential.account_id else ""
+    return credential.account_name or number or credential.label or _("your account")
+
+
+def _granted(found: Target, credential: Credential | None) -> tuple[str, ...]:
+    """What the credential may do; where that is not known, what its host is asked for."""
+    if credential is not None and credential.scopes:
+        return tuple(credential.scopes)
+    return found.provider.oauth().scopes if found.provider.oauth_available else ()
 
 
 def _client_id(found: Target, credential: Credential | None) -> str:

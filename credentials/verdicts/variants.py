@@ -25,6 +25,7 @@ class Variant:
 _RECONNECT = StepText(_("Reconnect; the connection keeps its name and settings."), action=Action.RECONNECT)
 
 VARIANTS: Mapping[tuple[VerdictCode, str], Variant] = {
+    (VerdictCode.OK, "repository"): Variant(summary=_("%(account)s can read %(repository)s.")),
     (VerdictCode.TOKEN_REJECTED, "oauth"): Variant(
         steps=(_RECONNECT,),
     ),
