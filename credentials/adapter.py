@@ -1,4 +1,4 @@
-"""What Forgekey asks of django-allauth: no token in its tables or sessions, and no open sign-up."""
+"""What Forgekey asks of django-allauth: no secret in clear in its tables or sessions, and no open sign-up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import secrets
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialToken
 from django.db.models import Model
 from django.http import HttpRequest
 
 from credentials.conf import conf
+from credentials.services import vault
+
+SECOND_FACTOR = "second-factor"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
@@ -20,6 +24,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Closed unless the deployment opens it: most products bring their own people."""
         return conf.signup_open
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # as above
+    """Second factors: what proves one is sealed before it reaches the database."""
+
+    def encrypt(self, text: str) -> str:
+        return vault.seal_text(SECOND_FACTOR, text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return vault.open_text(SECOND_FACTOR, encrypted_text)
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth ships no types

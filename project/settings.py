@@ -150,6 +150,7 @@ ACCOUNT_PREVENT_ENUMERATION = True
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_ONLY = False
+MFA_ADAPTER = "credentials.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # People sign in by name, and an address proves nothing here: an unverified one must not bar a second factor.

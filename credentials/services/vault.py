@@ -7,9 +7,13 @@ audit event that says why is durable. The lend path makes its event itself and t
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
+import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +24,10 @@ from credentials.conf import conf
 from credentials.crypto import purpose as purposes
 from credentials.crypto.envelope import Binding, key_id_of, rewrap, seal, unseal
 from credentials.crypto.keyring import KeyRing
+from credentials.crypto.primitives import NONCE_LENGTH, Aead, length_prefixed
 from credentials.crypto.secret import Secret
 from credentials.crypto.sources import FileSource, create_key_file, source_from
-from credentials.errors import ConfigurationError, CryptoError, KeyUnavailable
+from credentials.errors import ConfigurationError, CryptoError, EnvelopeInvalid, KeyUnavailable
 from credentials.models import Credential, Host, PurposeKey, RingKey
 from credentials.models.credential import EnvelopeName
 
@@ -240,3 +245,37 @@ def envelope_mac(credential: Credential) -> str:
     key = purpose_key(AUDIT)
     access, refresh = credential.access_envelope or b"", credential.refresh_envelope or b""
     return purposes.mac(key, b"forgekey/envelope/v1", bytes(access), bytes(refresh)).hex()
+
+
+def seal_text(purpose: str, text: str) -> str:
+    """``text`` encrypted under the purpose key of ``purpose``, for a column that is not ours."""
+    nonce = secrets.token_bytes(NONCE_LENGTH)
+    sealed = Aead(purpose_key(purpose)).seal(
+        nonce=nonce, plaintext=text.encode(), associated=_text_label(purpose)
+    )
+    return _TEXT_VERSION + base64.b64encode(nonce + sealed).decode("ascii")
+
+
+def open_text(purpose: str, stored: str) -> str:
+    """What :func:`seal_text` sealed; raises EnvelopeInvalid for anything else, plain text included."""
+    blob = b""
+    if stored.startswith(_TEXT_VERSION):
+        with suppress(binascii.Error, ValueError):
+            blob = base64.b64decode(stored.removeprefix(_TEXT_VERSION), validate=True)
+    opened = (
+        Aead(purpose_key(purpose)).open(
+            nonce=blob[:NONCE_LENGTH], sealed=blob[NONCE_LENGTH:], associated=_text_label(purpose)
+        )
+        if len(blob) > NONCE_LENGTH
+        else None
+    )
+    if opened is None:
+        raise EnvelopeInvalid("this text was not sealed here, or it was altered")
+    return opened.decode()
+
+
+_TEXT_VERSION = "forgekey-1:"
+
+
+def _text_label(purpose: str) -> bytes:
+    return length_prefixed(b"forgekey/text/v1", purpose.encode())
