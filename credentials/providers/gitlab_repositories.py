@@ -148,7 +148,7 @@ class GitLabRepositories(Provider):
                 raise unexplained(answer)
             projects = self._projects(listed, answer, login)
             found += [fact for fact in projects if wanted.lower() in fact.path.lower()]
-            if not has_next_page(answer) and len(listed) < ASSOCIATED:
+            if not has_next_page(answer):
                 return RepositoryPage(repositories=tuple(found))
             if len(found) >= _PER_PAGE:
                 break

@@ -72,7 +72,7 @@ def _moved_to(provider: Provider, path: str, login: Login | None) -> str:
     except ValueError:
         return ""
     rest = target.removeprefix(root)
-    if answer.status not in _MOVED or rest in {target, path} or not _API_PATH.fullmatch(rest):
+    if answer.status not in _MOVED or rest == path or not _API_PATH.fullmatch(rest):
         return ""
     # A segment of dots would climb out of the API, in whichever way it is written.
     return "" if any(not unquote(segment).strip("./") for segment in rest[1:].split("/")) else rest
