@@ -40,7 +40,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
         vault.purpose_key(vault.AUDIT)
         if missing := _keys.missing():
             raise KeyUnavailable(
-                f"Rows need keys that the key ring lacks: {', '.join(sorted(missing))}. Restore their entries."
+                f"Rows need keys that the key ring lacks: {', '.join(sorted(missing))}. Restore their entries; "
+                "if the key file has them, restart this process."
             )
     except DatabaseError as error:
         # The driver's own text may name the database's user and address.
