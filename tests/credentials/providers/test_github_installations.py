@@ -99,15 +99,18 @@ def test_who_is_outside_has_no_membership(sandbox: RunningSandbox) -> None:
     assert found.state is OrganizationState.NO_MEMBERSHIP
 
 
-def test_a_suspended_installation_is_a_policy_with_its_page() -> None:
-    found = board(serving(installation("acme", suspended_at="2026-11-01T00:00:00Z")))["acme"]
+@pytest.mark.parametrize(("origin", "kept"), [("own", True), ("https://evil.example", False), ("", False)])
+def test_a_suspended_installation_is_a_policy_with_its_page(origin: str, kept: bool) -> None:
+    def script(seen: Seen) -> Reply:
+        start = f"http://{seen.headers['Host']}" if origin == "own" else origin
+        page = f"{start}/organizations/acme/settings/installations/1" if start else None
+        return serving(installation("acme", suspended_at="2026-11-01T00:00:00Z", html_url=page))(seen)
+
+    found = board(script)["acme"]
     assert found.state is OrganizationState.POLICY_BLOCKED
     assert found.evidence == "GET /api/user/installations 200: suspended"
-    assert found.url == ""
-    script = serving(
-        installation("acme", suspended_at="2026-11-01T00:00:00Z", html_url="https://evil.example/")
-    )
-    assert board(script)["acme"].url == ""
+    assert found.url.endswith("/organizations/acme/settings/installations/1") is kept
+    assert bool(found.url) is kept
 
 
 def test_an_installation_for_a_person_is_no_organization() -> None:

@@ -229,9 +229,11 @@ def test_the_picker_lists_what_the_token_reaches(sandbox: RunningSandbox, kind: 
 
 def test_a_search_narrows_without_regard_to_case(sandbox: RunningSandbox) -> None:
     given = login_in(sandbox, "github", Kind.PERSONAL_TOKEN, ("repo",))
-    page = provider_in(sandbox, "github").repositories(given, query=" PUBLIC ")
-    assert page is not None
-    assert [item.path for item in page.repositories] == ["acme/public-cases"]
+    provider = provider_in(sandbox, "github")
+    for query, path in ((" PUBLIC ", "acme/public-cases"), ("abc", "assxxx/ABC")):
+        page = provider.repositories(given, query=query)
+        assert page is not None
+        assert [item.path for item in page.repositories] == [path]
 
 
 def paged(pages: int, each: int = 50) -> Callable[[Seen], Reply]:
