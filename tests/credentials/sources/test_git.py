@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from credentials.errors import (
 from credentials.providers.facts import GitLogin
 from credentials.providers.tokens import Kind
 from credentials.sources import child, git
+from credentials.sources.child import Limits
 from credentials.sources.git import Remote, RemoteRefs
 from credentials.verdicts import VerdictCode
 from tests.credentials.providers.asking import login_in, provider_in
@@ -249,6 +252,24 @@ def test_many_at_once_each_get_their_own_answer(sandbox: RunningSandbox) -> None
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(one, range(18))) == [0, 3, 3] * 6
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_clone_goes_the_same_way(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    minted = sandbox.mint("github", "octo-alice", "personal_token", ["repo"])
+    place = remote(sandbox, "github", "octo-alice/private-cases")
+    words = ["clone", "--quiet", "--bare", "--template=", "--no-tags", "--single-branch", "--no-local"]
+    said = git._git(
+        [*words, "--no-recurse-submodules", "--", place.url, str(tmp_path / "bare")],
+        place,
+        login=login(minted.token),
+        limits=Limits(cpu_seconds=20, memory_bytes=1 << 29, file_bytes=1 << 24, output_bytes=1000),
+        deadline=time.monotonic() + 20,
+        resolver=socket.getaddrinfo,
+    )
+    git._raise_failure("git clone", said, place, is_anonymous=False)
+    assert (tmp_path / "bare" / "packed-refs").exists()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(minted.token.encode() in path.read_bytes() for path in files)
 
 
 # --- Addresses ----------------------------------------------------------------------------------------

@@ -176,6 +176,18 @@ def test_nothing_around_leads_git_elsewhere(tmp_path: Path, monkeypatch: pytest.
     assert not any("X-Evil" in seen.headers for seen in server.seen)
 
 
+def test_a_repository_git_stands_in_is_not_read(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (tmp_path / ".git" / "config").write_text('[url "http://127.0.0.1:1/"]\n insteadOf = https://\n')
+
+    def settings(environment: dict[str, str] | None) -> bytes:
+        command = ["git", "config", "--list"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True).stdout
+
+    assert b"insteadof" in settings(None)
+    assert settings(git._environment(git._program(), "https")) == b""
+
+
 # --- Where it connects --------------------------------------------------------------------------------
 
 
@@ -249,7 +261,7 @@ SPELLINGS = {
     "base64, two later": base64.b64encode(f"xx{TOKEN}yy".encode()).decode(),
     "hexadecimal": TOKEN.encode().hex(),
     "in an address": f"https://{TOKEN}@git.example/",
-    "torn by a control character": f"{TOKEN[:9]}\x00\x1b[31m{TOKEN[9:]}",
+    "torn by a control character": f"{TOKEN[:9]}\x00\x7f{TOKEN[9:]}",
 }
 
 
