@@ -132,7 +132,8 @@ def secrets_of(demo: Demo, tokens: dict[str, str], connected: dict[str, OAuthCon
         named |= {f"OAuth token {number} of {host}": token for number, token in enumerate(made.tokens)}
         named[f"code of {host}"] = made.code
     for host, emulated in demo.emulated.items():
-        named[f"client secret of {host}"] = emulated["client_secret"]
+        if emulated["client_secret"]:  # some hosts know no OAuth
+            named[f"client secret of {host}"] = emulated["client_secret"]
     ring = (demo.data_dir / "key-ring").read_text("ascii").split(":", 1)[1].strip()
     return {**named, "service key": demo.key, "refused token": REFUSED, "encryption key": ring}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 from credentials.providers.facts import OrganizationLinks
@@ -64,9 +64,9 @@ class Links:
         if not LOGIN.fullmatch(key):
             return OrganizationLinks()
         settings = f"{self.web_url}/organizations/{quote(key, safe='')}/settings"
-        sso = self.single_sign_on(key)
+        links = OrganizationLinks(sso=self.single_sign_on(key), token=self.new_fine_grained_token(key))
         if kind is Kind.OAUTH and (request := self.request(client_id)):
-            return OrganizationLinks(request=request, approve=f"{settings}/oauth_application_policy", sso=sso)
+            return replace(links, request=request, approve=f"{settings}/oauth_application_policy")
         if kind is Kind.FINE_GRAINED_TOKEN:
-            return OrganizationLinks(approve=f"{settings}/personal-access-token-requests", sso=sso)
-        return OrganizationLinks(sso=sso)
+            return replace(links, approve=f"{settings}/personal-access-token-requests")
+        return links

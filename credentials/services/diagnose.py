@@ -138,7 +138,7 @@ def _first_that_reads(
         answer = explain(found, None, public, user=user)
         return Diagnosis(
             verdict=answer.with_checked(*(check for _one, seen in refused for check in seen.checks)),
-            clone_url=found.provider.clone_url(found.place),
+            clone_url=_clone_url(found, public),
             default_branch=public.repository.default_branch if public.repository else "",
         )
     if not refused:
@@ -159,7 +159,7 @@ def _readable(
     return Diagnosis(
         verdict=replace(answer, checked=(*passed_over, *answer.checked)),
         credential=credential,
-        clone_url=found.provider.clone_url(found.place),
+        clone_url=_clone_url(found, finding),
         default_branch=finding.repository.default_branch if finding.repository else "",
     )
 

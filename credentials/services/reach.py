@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from credentials.errors import (
     AccessRefused,
     AddressForbidden,
+    ConfigurationError,
     ProviderError,
     ProviderRateLimited,
     ProviderUnreachable,
@@ -114,8 +115,9 @@ def walk(
 def _by_git(this: _Walk, fact: RepositoryFact | None, *, scope: ScopeMissing | None) -> Finding:
     """Ask Git itself. ``scope`` is why the API could not tell: it proved the token all the same."""
     try:
-        this.provider.door.gate.enter()
-        refs = ls_remote(this.provider, this.place, login=this.login, allow_private=this.allow_private)
+        # A repository that has moved is at the address that the API has just told.
+        url = fact.clone_url if fact else this.provider.clone_url(this.place)
+        refs = ls_remote(this.provider, url, login=this.login, allow_private=this.allow_private)
     except TokenRejected as problem:
         this.note("git", problem.evidence)
         # The API has just accepted the token, so what Git misses is a right (GitLab answers 401 for both).
@@ -128,18 +130,30 @@ def _by_git(this: _Walk, fact: RepositoryFact | None, *, scope: ScopeMissing | N
     except AddressForbidden as problem:
         this.note("git", str(problem))
         return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
+    except ConfigurationError as problem:  # the operator's to mend; the doctor says so
+        this.note("git", str(problem))
+        return this.found(VerdictCode.UNKNOWN, known=False)
     this.note("git", refs.evidence)
     return this.found(VerdictCode.OK, repository=fact, reached_by="git")
 
 
-def ls_remote(
-    provider: Provider, place: RepositoryPlace, *, login: Login | None, allow_private: bool
-) -> git.RemoteRefs:
-    """What Git is shown of the repository; raises as :func:`credentials.sources.git.ls_remote` does."""
-    remote = git.Remote(url=provider.clone_url(place), allow_private=allow_private, provider=provider.name)
-    return git.ls_remote(
-        remote, login=provider.git_login(login) if login else None, timeout_seconds=GIT_SECONDS
-    )
+def ls_remote(provider: Provider, url: str, *, login: Login | None, allow_private: bool) -> git.RemoteRefs:
+    """What Git is shown of the repository at ``url``, through the breaker of its host.
+
+    Raises as :func:`credentials.sources.git.ls_remote` does.
+    """
+    gate = provider.door.gate
+    gate.enter()
+    remote = git.Remote(url=url, allow_private=allow_private, provider=provider.name)
+    try:
+        refs = git.ls_remote(
+            remote, login=provider.git_login(login) if login else None, timeout_seconds=GIT_SECONDS
+        )
+    except ProviderUnreachable as problem:
+        gate.failed(problem)
+        raise
+    gate.succeeded()
+    return refs
 
 
 def _lacking(this: _Walk, scope: ScopeMissing | None) -> tuple[str, ...]:

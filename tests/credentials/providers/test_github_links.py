@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from credentials.providers.facts import OrganizationLinks
@@ -40,7 +42,10 @@ SETTINGS = "https://github.com/organizations/acme/settings"
 def test_each_kind_of_token_has_its_own_way_to_be_let_in(
     kind: Kind, client_id: str, expected: OrganizationLinks
 ) -> None:
-    assert LINKS.of_organization("acme", kind=kind, client_id=client_id) == expected
+    told = LINKS.of_organization("acme", kind=kind, client_id=client_id)
+
+    assert replace(told, token="") == expected
+    assert told.token == LINKS.new_fine_grained_token("acme")
 
 
 @pytest.mark.parametrize("key", ["", "..", "a/b", "a b", "a?b", "a#b", "a" * 101])
