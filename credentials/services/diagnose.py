@@ -164,6 +164,11 @@ def _readable(
     )
 
 
+def _clone_url(found: Target, finding: Finding) -> str:
+    """Where Git finds it; a repository that has moved is told by the API at its new place."""
+    return finding.repository.clone_url if finding.repository else found.provider.clone_url(found.place)
+
+
 def known(*, user: Any, address: RepositoryAddress, credential_id: UUID | None, code: VerdictCode) -> Verdict:
     """The verdict that needs no asking: ``code`` is known already, of one credential or of none."""
     found = find_target(address)
