@@ -338,7 +338,12 @@ def _open(lease: Lease, chosen: Candidate, found: _Found) -> LentCredential:
     assert chosen.access_envelope is not None  # choice.choose refuses a candidate without one
     token = vault.unseal_after_audit(chosen.access_envelope, binding)
     login = registry.get(chosen.provider).git_login(
-        Login(token=token, kind=Kind(chosen.kind), email=chosen.email, username=chosen.username)
+        Login(
+            token=token,
+            kind=Kind(chosen.kind),
+            email=chosen.email,
+            username=chosen.account_name or chosen.username,
+        )
     )
     return LentCredential(
         lease_id=lease.pk,

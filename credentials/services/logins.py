@@ -23,9 +23,12 @@ def subject_of(credential: Credential) -> Subject:
 
 
 def login_of(credential: Credential, token: Secret) -> Login:
-    """What the provider needs beside the token."""
+    """What the provider needs beside the token; the name the host told counts more than the one typed."""
     return Login(
-        token=token, kind=Kind(credential.kind), email=credential.email, username=credential.username
+        token=token,
+        kind=Kind(credential.kind),
+        email=credential.email,
+        username=credential.account_name or credential.username,
     )
 
 

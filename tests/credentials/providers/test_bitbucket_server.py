@@ -108,9 +108,16 @@ def test_a_header_without_a_usable_name_names_nobody(caller: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, [], {"version": 9}, {"status": "running"}])
-def test_an_answer_that_is_not_bitbuckets_says_nothing_about_the_token(body: object) -> None:
-    with Server(lambda seen: json_reply(body)) as server, pytest.raises(ProviderAnswerUnexpected):
+@pytest.mark.parametrize("named", [True, False])
+def test_an_answer_that_is_not_bitbuckets_says_nothing_about_the_token(body: object, named: bool) -> None:
+    def script(seen: Seen) -> Reply:
+        if "application-properties" not in seen.path:
+            return error("AuthorisationException")
+        return json_reply(body, X_AUSERNAME="octo-alice") if named else json_reply(body)
+
+    with Server(script) as server, pytest.raises(ProviderAnswerUnexpected):
         provider_at(server, NAME).verify(MINE)
+    assert len(server.seen) == 1
 
 
 def test_not_permitted_is_no_word_about_the_token_and_not_authenticated_is() -> None:
