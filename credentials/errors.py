@@ -23,6 +23,7 @@ ForgekeyError
 │   ├── PermissionRefused         the caller is known, but may not do this
 │   ├── NotFound                  no such object, or not this caller's
 │   ├── InputInvalid              a field is missing or wrong
+│   ├── ListingNotPossible        this credential cannot list, though it may read
 │   └── Conflict                  another change came first
 │       └── IdempotencyKeyReused  the key belongs to another request
 └── CredentialRefused             no credential can do it; carries the verdict
@@ -264,6 +265,13 @@ class InputInvalid(RequestError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class ListingNotPossible(RequestError):
+    """The credential's scopes let nobody list repositories; one that is named can still be read."""
+
+    code = "listing_not_possible"
+    user_can_fix = True
 
 
 class Conflict(RequestError):

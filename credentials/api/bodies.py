@@ -7,6 +7,9 @@ from typing import Any
 
 from credentials.models import Credential, Host, Lease, OrganizationAccess
 from credentials.models.organization import AccessState
+from credentials.pages import address_of
+from credentials.providers.facts import RepositoryFact
+from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from credentials.services.choice import Candidate, Judged
 from credentials.services.lend import LentCredential
@@ -31,7 +34,7 @@ def verdict_body(verdict: Verdict) -> dict[str, Any]:
             {"step": check.step, "result": check.result, "at": timestamp(check.at)}
             for check in verdict.checked
         ],
-        "steps": [_step_body(step) for step in verdict.steps],
+        "steps": [_step_body(step, verdict) for step in verdict.steps],
         "offer_zip": verdict.offer_zip,
     }
     about = {
@@ -43,8 +46,9 @@ def verdict_body(verdict: Verdict) -> dict[str, Any]:
     return body | {name: value for name, value in about.items() if value}
 
 
-def _step_body(step: Step) -> dict[str, str]:
-    return {"text": str(step.text)} | ({"url": step.url} if step.url else {})
+def _step_body(step: Step, verdict: Verdict) -> dict[str, str]:
+    url = address_of(step, verdict)
+    return {"text": str(step.text)} | ({"url": url} if url else {})
 
 
 def host_body(host: Host) -> dict[str, Any]:
@@ -86,19 +90,18 @@ def _account(account_id: str, name: str) -> dict[str, str] | None:
     return {"id": account_id, "name": name} if account_id or name else None
 
 
-_LINK_OF = {
-    AccessState.NOT_APPROVED: "request",
-    AccessState.REQUESTED: "approve",
-    AccessState.TOKEN_PENDING: "approve",
-    AccessState.SSO_REQUIRED: "sso",
+# Which pages help in which state; the first is the one that the host's own answer may name.
+_LINKS_IN = {
+    AccessState.NOT_APPROVED: ("request", "approve"),
+    AccessState.REQUESTED: ("request", "approve"),
+    AccessState.DENIED: ("request", "approve"),
+    AccessState.TOKEN_PENDING: ("approve",),
+    AccessState.SSO_REQUIRED: ("sso",),
 }
 
 
 def organization_body(credential: Credential, access: OrganizationAccess) -> dict[str, Any]:
-    """What one organization answers through ``credential``, with the page that mends it where there is one."""
-    links: dict[str, str | None] = {"request": None, "approve": None, "sso": None}
-    if access.mend_url and access.state in _LINK_OF:
-        links[_LINK_OF[AccessState(access.state)]] = access.mend_url
+    """What one organization answers through ``credential``, with the pages that mend it where there are any."""
     return {
         "organization": {
             "host": credential.host.slug,
@@ -108,7 +111,31 @@ def organization_body(credential: Credential, access: OrganizationAccess) -> dic
         "state": access.state,
         "evidence": access.evidence,
         "checked_at": timestamp(access.checked_at),
-        "links": links,
+        "links": _organization_links(credential, access),
+    }
+
+
+def _organization_links(credential: Credential, access: OrganizationAccess) -> dict[str, str | None]:
+    links: dict[str, str | None] = {"request": None, "approve": None, "sso": None}
+    names = _LINKS_IN.get(AccessState(access.state), ())
+    if names:
+        pages = hosts.provider_of(credential.host).organization_links(
+            access.organization.key,
+            kind=Kind(credential.kind),
+            client_id=credential.oauth_client_id or credential.host.client_id,
+        )
+        links |= {name: getattr(pages, name) or None for name in names}
+        links[names[0]] = access.mend_url or links[names[0]]
+    return links
+
+
+def repository_body(repository: RepositoryFact) -> dict[str, Any]:
+    """One repository of a list; None for what its host does not tell."""
+    return {
+        "full_name": repository.path,
+        "clone_url": repository.clone_url,
+        "private": repository.private,
+        "default_branch": repository.default_branch or None,
     }
 
 

@@ -12,14 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from credentials.api import queries
-from credentials.api.bodies import credential_body, organization_body, verdict_body
+from credentials.api.bodies import credential_body, verdict_body
 from credentials.api.filters import CredentialFilter
 from credentials.api.inputs import ConnectInput, EntryInput, LabelInput
 from credentials.api.outputs import (
     ConnectedShape,
     CreatedShape,
     CredentialShape,
-    OrganizationAccessShape,
     ReceiptShape,
 )
 from credentials.api.pagination import CreatedCursorPagination
@@ -198,18 +197,3 @@ class Verify(CredentialsView):
             by_hand=self.caller.client is None,
         )
         return answer(self.told(credential_id, found))
-
-
-class Organizations(CredentialsView):
-    """What each organization answers through one credential."""
-
-    needs = {"GET": READ}
-
-    @extend_schema(
-        operation_id="credentials_organizations",
-        summary="Organizations as one credential sees them",
-        responses=OrganizationAccessShape(many=True),
-    )
-    def get(self, request: Request, credential_id: UUID) -> Response:
-        credential = queries.told_credential(self.caller, credential_id)
-        return answer([organization_body(credential, access) for access in credential.organizations.all()])

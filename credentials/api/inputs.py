@@ -12,6 +12,8 @@ from rest_framework.fields import empty
 from credentials.api.free_text import has_token
 from credentials.crypto.secret import Secret
 from credentials.models import Outcome
+from credentials.providers.repositories import MAXIMUM_QUERY
+from credentials.providers.repository_url import MAXIMUM_LENGTH as LONGEST_ADDRESS
 from credentials.providers.tokens import MAXIMUM_LENGTH
 from credentials.services.connect import ManualEntry
 from credentials.services.lend import MAX_MIN_VALID
@@ -88,6 +90,40 @@ class LabelInput(Input):
     """A new label; empty to use the account's name."""
 
     label = WordsField(max_length=100, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
+
+
+class DiagnosisInput(Input):
+    """A repository's address, as people copy it; a signed-in person may leave the user out."""
+
+    user = serializers.CharField(required=False, default="", max_length=254)
+    repository_url = serializers.CharField(max_length=LONGEST_ADDRESS)
+
+
+class OrganizationsQuery(Input):
+    """How much of the board is told."""
+
+    all = serializers.BooleanField(
+        required=False, default=False, help_text="Tell those too that the account is no member of."
+    )
+
+
+class RepositoriesQuery(Input):
+    """What narrows a list of repositories, and where it goes on."""
+
+    q = WordsField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=MAXIMUM_QUERY,
+        help_text="Part of a repository's name.",
+    )
+    cursor = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=200,
+        help_text="Leads to another page; it comes from `next`.",
+    )
 
 
 class LeaseInput(Input):

@@ -85,6 +85,23 @@ class OrganizationAccessShape(Shape):
     links = LinksShape()
 
 
+class RepositoryShape(Shape):
+    """One repository that a credential can list; null where the host does not tell."""
+
+    full_name = serializers.CharField()
+    clone_url = serializers.CharField()
+    private = serializers.BooleanField(allow_null=True)
+    default_branch = serializers.CharField(allow_null=True)
+
+
+class RepositoryPageShape(Shape):
+    """A page of them. Hosts lead forward only, so `previous` is always null."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = RepositoryShape(many=True)
+
+
 class ReceiptShape(Shape):
     """What became of the token at the host; at ``manual_url`` its owner revokes it by hand."""
 
@@ -178,6 +195,12 @@ class VerdictShape(Shape):
     credential = serializers.UUIDField(required=False)
     message_to_owner = serializers.CharField(required=False)
     offer_zip = serializers.BooleanField()
+
+
+class DiagnosisShape(Shape):
+    """The one answer of a diagnosis."""
+
+    verdict = VerdictShape()
 
 
 class ConnectedShape(CredentialShape):

@@ -83,6 +83,10 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
         errors.IdempotencyKeyReused,
         Rule(status=HTTPStatus.CONFLICT, title="This key belongs to another request"),
     ),
+    (
+        errors.ListingNotPossible,
+        Rule(status=HTTPStatus.UNPROCESSABLE_ENTITY, title="This token cannot list repositories"),
+    ),
     (errors.Conflict, Rule(status=HTTPStatus.CONFLICT, title="Another change came first")),
     (
         errors.CredentialRefused,

@@ -11,7 +11,9 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from credentials.api.authentication import Caller
 from credentials.errors import InputInvalid, NotFound, PermissionRefused
 from credentials.models import Credential, Host, Lease
+from credentials.providers.repository_url import parse
 from credentials.services import clients, hosts, leases
+from credentials.services.targets import find_target
 
 # Nobody but the services has a use for what is sealed.
 _SEALED = ("access_envelope", "refresh_envelope", "fingerprint")
@@ -65,8 +67,18 @@ def host(caller: Caller, slug: str) -> Host:
     return hosts.get(slug)
 
 
+def require_host_of(caller: Caller, repository_url: str) -> None:
+    """Raises PermissionRefused where the address is at a host that this client may not use, AddressInvalid
+    where it is none. A host that nobody knows is for others to tell of."""
+    if caller.client is None or not caller.hosts:
+        return
+    found = find_target(parse(repository_url))
+    if found is not None:
+        clients.require_host(caller.client, found.host.slug)
+
+
 def owner(caller: Caller, username: str) -> Any:
-    """Whom a new credential is for: the person themselves, or the user a client names.
+    """Whose credentials it is about: the person's own, or those of the user a client names.
 
     Raises PermissionRefused where a person names somebody else, InputInvalid where a client names nobody,
     NotFound where nobody active has this name.
@@ -76,7 +88,7 @@ def owner(caller: Caller, username: str) -> Any:
             return caller.user
         raise PermissionRefused("You may act only for yourself.")
     if not username:
-        raise InputInvalid("Say whose credential it is.", field="user")
+        raise InputInvalid("Say which user it is for.", field="user")
     people = get_user_model()
     found = people._default_manager.filter(**{people.USERNAME_FIELD: username, "is_active": True}).first()
     if found is None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from credentials.api import credentials, documentation, hosts, leases, views
+from credentials.api import (
+    credentials,
+    diagnoses,
+    documentation,
+    hosts,
+    leases,
+    organizations,
+    repositories,
+    views,
+)
 
 _CREDENTIAL = "v1/credentials/<uuid:credential_id>/"
 _LEASE = "v1/leases/<uuid:lease_id>/"
@@ -17,9 +26,20 @@ urlpatterns = [
     path(f"{_CREDENTIAL}verify/", credentials.Verify.as_view(), name="api-credential-verify"),
     path(
         f"{_CREDENTIAL}organizations/",
-        credentials.Organizations.as_view(),
+        organizations.Organizations.as_view(),
         name="api-credential-organizations",
     ),
+    path(
+        f"{_CREDENTIAL}organizations/refresh/",
+        organizations.Refresh.as_view(),
+        name="api-credential-organizations-refresh",
+    ),
+    path(
+        f"{_CREDENTIAL}repositories/",
+        repositories.Repositories.as_view(),
+        name="api-credential-repositories",
+    ),
+    path("v1/diagnoses/", diagnoses.Diagnoses.as_view(), name="api-diagnoses"),
     path("v1/leases/", leases.Leases.as_view(), name="api-leases"),
     path(_LEASE, leases.OneLease.as_view(), name="api-lease"),
     path(f"{_LEASE}report/", leases.Report.as_view(), name="api-lease-report"),

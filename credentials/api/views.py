@@ -68,6 +68,13 @@ class ApiView(NotStored, GenericAPIView[Any]):
         reading.is_valid(raise_exception=True)
         return reading
 
+    def read_query(self, kind: type[Input]) -> Any:
+        """What stands behind the question mark, checked as ``kind`` declares it; other names are passed over."""
+        given = self.request.query_params
+        reading = kind(data={name: given[name] for name in kind().get_fields() if name in given})
+        reading.is_valid(raise_exception=True)
+        return reading.validated_data
+
 
 class NothingHere(ApiView):
     """Every address under ``/api/`` that leads nowhere. A stranger does not learn which ones do."""

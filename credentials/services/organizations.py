@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from credentials.errors import CryptoError, ProviderError, TokenRejected
+from credentials.errors import CryptoError, ProviderError, ProviderRateLimited, TokenRejected
 from credentials.models import AccessState, Credential, Host, Organization, OrganizationAccess
 from credentials.models.credential import LENDABLE
 from credentials.providers.base import Provider
@@ -158,22 +158,29 @@ def refresh(
     by_hand: bool = False,
     now: Callable[[], datetime] = timezone.now,
 ) -> bool:
-    """Ask about every organization this credential could concern; False where it must be left alone now.
+    """Ask about every organization this credential could concern; False where nothing can be found out now.
 
-    Sources: what the host lists, what is on the board already, and the owners named by addresses that
-    anybody asked about at this host. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    Then it must be left alone, or its host would not answer; what was known stands. Sources: what the
+    host lists, what is on the board already, and the owners named by addresses that anybody asked about at
+    this host. Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
     """
     if not credential.is_lendable or holds.is_held(credential, now=now(), by_hand=by_hand):
         return False
+    if gate.is_open(credential.host, now=now()):
+        return False
     login = open_login(credential, actor=actor, purpose=purpose)
     provider = hosts.provider_of(credential.host, now=now)
-    facts = look(provider, login, also=keys_of_interest(credential))
+    facts, problem = _asked(provider, login, also=keys_of_interest(credential))
+    if isinstance(problem, TokenRejected):
+        holds.note_refusal(credential, now=now())
+    elif isinstance(problem, ProviderRateLimited):
+        holds.note_quota(credential, wait=problem.retry_after, now=now())
     with transaction.atomic():
         current = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
         kept = current.get(pk=credential.pk)
         if kept.generation == credential.generation and kept.is_connected:
             observe(kept, facts, actor=actor, now=now())
-    return True
+    return problem is None or any(fact.state is not OrganizationState.UNKNOWN for fact in facts)
 
 
 def keys_of_interest(credential: Credential) -> list[str]:
@@ -187,20 +194,30 @@ def keys_of_interest(credential: Credential) -> list[str]:
 def look(provider: Provider, login: Login, *, also: Sequence[str]) -> list[OrganizationFact]:
     """What the host lists, and the answers of those it does not list. The list is comfort: where it cannot
     be had, each is asked for by itself."""
+    facts, _problem = _asked(provider, login, also=also)
+    return facts
+
+
+def _asked(
+    provider: Provider, login: Login, *, also: Sequence[str]
+) -> tuple[list[OrganizationFact], ProviderError | None]:
+    """As above, with what the host said last where it would not answer."""
+    problem: ProviderError | None = None
     try:
         listed = list(provider.organizations(login) or ())
-    except ProviderError:
-        listed = []
+    except ProviderError as error:
+        listed, problem = [], error
     known = {fact.key.lower() for fact in listed}
     facts = [*listed]
     for key in [key for key in also if key not in known][:MOST_ASKED]:
         try:
             fact = provider.organization(login, key)
-        except ProviderError:
+        except ProviderError as error:
+            problem = error
             break
         if fact is not None:
             facts.append(fact)
-    return facts
+    return facts, problem
 
 
 def check_due(*, actor: Actor, now: Callable[[], datetime] = timezone.now) -> int:

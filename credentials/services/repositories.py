@@ -51,8 +51,15 @@ def page(
         holds.note_refusal(credential, now=now())
         values = {"provider": provider.title, "host": credential.host.name}
         code = VerdictCode.TOKEN_EXPIRED if problem.reason == "expired" else VerdictCode.TOKEN_REJECTED
-        names = (f"{provider.name}:{credential.kind}", credential.kind)
-        found = verdict(code, values=values, variants=names, host=credential.host.slug)
+        guide = provider.guide()
+        found = verdict(
+            code,
+            values=values,
+            links={"token": guide.create_url, "manage": guide.manage_url},
+            variants=(f"{provider.name}:{credential.kind}", credential.kind),
+            host=credential.host.slug,
+            credential=str(credential.pk),
+        )
         raise TokenNotAccepted(found) from problem
     except ProviderRateLimited as problem:
         holds.note_quota(credential, wait=problem.retry_after, now=now())

@@ -36,6 +36,13 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
         gettext_lazy("A field is missing or wrong"),
         gettext_lazy("The answer names the field. Correct it and send the request again."),
     ),
+    "listing-not-possible": (
+        gettext_lazy("This token cannot list repositories"),
+        gettext_lazy(
+            "It may read a repository all the same: name it by its address. To choose from a list, put a token "
+            "with the right to list in its place."
+        ),
+    ),
     "conflict": (
         gettext_lazy("Another change came first"),
         gettext_lazy("Read the object again and decide anew."),

@@ -85,6 +85,8 @@ def test_people_see_and_touch_only_their_own(alice: User, charlie: User) -> None
         ("post", f"{path}verify/"),
         ("post", f"{path}replace/"),
         ("get", f"{path}organizations/"),
+        ("post", f"{path}organizations/refresh/"),
+        ("get", f"{path}repositories/"),
     ):
         response = getattr(stranger, method)(address, {"label": "x"}, content_type="application/json")
         assert response.status_code == 404, (method, address)
@@ -133,6 +135,9 @@ def test_a_client_confined_to_a_host_sees_and_stores_nothing_at_another(alice: U
         ("POST", "/credentials/{id}/verify/", Scope.CREDENTIALS_WRITE),
         ("POST", "/credentials/{id}/replace/", Scope.CREDENTIALS_WRITE),
         ("GET", "/credentials/{id}/organizations/", Scope.CREDENTIALS_READ),
+        ("POST", "/credentials/{id}/organizations/refresh/", Scope.CREDENTIALS_WRITE),
+        ("GET", "/credentials/{id}/repositories/", Scope.CREDENTIALS_READ),
+        ("POST", "/diagnoses/", Scope.CREDENTIALS_READ),
     ],
 )
 def test_every_call_needs_its_scope(alice: User, call: Call, method: str, path: str, scope: Scope) -> None:

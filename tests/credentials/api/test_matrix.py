@@ -45,6 +45,9 @@ NEEDS = {
     ("POST", f"{CREDENTIAL}replace/"): WRITE,
     ("POST", f"{CREDENTIAL}verify/"): WRITE,
     ("GET", f"{CREDENTIAL}organizations/"): READ,
+    ("POST", f"{CREDENTIAL}organizations/refresh/"): WRITE,
+    ("GET", f"{CREDENTIAL}repositories/"): READ,
+    ("POST", "v1/diagnoses/"): READ,
     ("POST", "v1/leases/"): LEND,
     ("GET", LEASE): LEND,
     ("DELETE", LEASE): LEND,
@@ -52,6 +55,8 @@ NEEDS = {
     ("GET", "schema/"): ANY,
     ("GET", "docs/"): "staff",
 }
+# What only the host can answer, and here none does.
+ASKING = {f"{CREDENTIAL}organizations/refresh/", f"{CREDENTIAL}repositories/"}
 # Leases first, and what ends something last: an earlier call must not be why a later one is refused.
 ROUTES = sorted(
     (str(pattern.pattern) for pattern in urlpatterns if isinstance(pattern, URLPattern) and pattern.name),
@@ -125,6 +130,10 @@ class Cell:
     def writes(self) -> bool:
         return self.method not in {"OPTIONS", "HEAD", "GET"}
 
+    @property
+    def changes(self) -> bool:
+        return self.writes and self.route != "v1/diagnoses/"
+
     def body(self) -> dict[str, str]:
         token = "ghp_" + self.owner[0] * 36
         return {
@@ -132,6 +141,10 @@ class Cell:
             ("PATCH", CREDENTIAL): {"label": f"label of {self.owner}"},
             ("POST", f"{CREDENTIAL}replace/"): {"token": token},
             ("POST", "v1/leases/"): {"user": self.owner, "host": "github", "purpose": "import 42"},
+            ("POST", "v1/diagnoses/"): {
+                "user": self.owner,
+                "repository_url": "http://127.0.0.1:9/acme/cases",
+            },
             ("POST", f"{LEASE}report/"): {"outcome": "accepted"},
         }.get((self.method, self.route), {})
 
@@ -175,8 +188,14 @@ def _expected_of_the_page(who: Principal, cell: Cell) -> int:
 def _expected_of_the_allowed(who: Principal, cell: Cell) -> int:
     within = who.sees_github if who.is_client else cell.owner == who.person
     if cell.has_object:
-        return 200 if within and cell.owner not in OUT_OF_REACH else 404
-    refusals = {("POST", "v1/credentials/"): 403, ("POST", "v1/leases/"): 422}
+        if not within or cell.owner in OUT_OF_REACH:
+            return 404
+        return 503 if cell.route in ASKING else 200
+    refusals = {
+        ("POST", "v1/credentials/"): 403,
+        ("POST", "v1/leases/"): 422,
+        ("POST", "v1/diagnoses/"): 403,
+    }
     return 200 if within else refusals.get((cell.method, cell.route), 200)
 
 
@@ -273,7 +292,7 @@ def test_every_route_and_method_answers_this_caller_as_the_contract_says(
         got = 200 if answer.status_code in {200, 201} else answer.status_code
         if got != right:
             wrong[cell] = (got, right)
-        if right == 200 and cell.writes:
+        if right == 200 and cell.changes:
             may_change.add(cell.owner)
         assert answer["Cache-Control"] == "no-store", cell
         if got >= 400:

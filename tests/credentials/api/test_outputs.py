@@ -77,37 +77,17 @@ def test_every_answer_is_as_described(sandbox: RunningSandbox, alice: User, call
     check(call(key, "PATCH", one, {"label": "work"}), "credentials_rename", 200)
     check(call(key, "POST", f"{one}verify/"), "credentials_verify", 200)
     assert check(call(key, "GET", f"{one}organizations/"), "credentials_organizations", 200)
+    check(call(key, "POST", f"{one}organizations/refresh/"), "credentials_organizations_refresh", 200)
+    assert check(call(key, "GET", f"{one}repositories/"), "credentials_repositories", 200)["results"]
     check(call(key, "POST", f"{one}replace/", {"token": minted.token}), "credentials_replace", 200)
     check(call(key, "POST", f"{one}replace/", {"token": "ghp_x"}), "credentials_replace", 422)
     check(call(key, "DELETE", one), "credentials_disconnect", 200)
     check(call(key, "POST", "/leases/", WANTED), "leases_create", 422)
     check(call(key, "POST", "/leases/", {}), "leases_create", 400)
+    asked = {"user": "alice", "repository_url": f"{host.web_url}/acme/cases"}
+    check(call(key, "POST", "/diagnoses/", asked), "diagnoses_create", 200)
+    check(call(key, "POST", "/diagnoses/", {}), "diagnoses_create", 400)
     assert host.slug == lent["credential"]["host"]
-
-
-@pytest.mark.parametrize(
-    ("state", "link"),
-    [
-        ("not_approved", "request"),
-        ("requested", "approve"),
-        ("token_pending", "approve"),
-        ("sso_required", "sso"),
-        ("accessible", None),
-    ],
-)
-def test_an_organizations_page_stands_under_what_it_is_for(
-    alice: User, call: Call, state: str, link: str | None
-) -> None:
-    credential = builders.credential(alice, builders.host())
-    page = "https://github.example/orgs/acme/policies"
-    builders.access(credential, "acme", name="Acme", state=state, mend_url=page)
-    _, key = builders.client()
-
-    answer = call(key, "GET", f"/credentials/{credential.pk}/organizations/")
-
-    (told,) = check(answer, "credentials_organizations", 200)
-    assert told["organization"] == {"host": "github", "key": "acme", "name": "Acme"}
-    assert {name: url for name, url in told["links"].items() if url} == ({link: page} if link else {})
 
 
 def test_times_are_in_utc_whatever_the_deployments_time_zone(alice: User, call: Call, settings: Any) -> None:

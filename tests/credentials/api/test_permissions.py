@@ -28,6 +28,7 @@ NOBODY_KNOWS = "00000000-0000-4000-8000-000000000000"
 REPOSITORY = "http://127.0.0.1:9/acme/cases"
 TOKEN = {"token": "ghp_" + "b" * 36}
 FOR_ALICE = {"user": "alice", "host": "github", **TOKEN}
+WHY = {"user": "alice", "repository_url": REPOSITORY}
 LEASE = {"user": "alice", "repository_url": REPOSITORY, "purpose": "import 42"}
 
 CALLERS = (
@@ -42,6 +43,8 @@ CALLERS = (
     "superuser",
 )
 CREDENTIAL, MINE = "/credentials/{credential}/", (401, 401, 403, 404, 200, 200, 404, 404, 404)
+# Only the host can answer, and here none does.
+ASKING = (401, 401, 403, 404, 503, 503, 404, 404, 404)
 BORROWED = (401, 401, 403, 404, 200, 401, 401, 401, 401)
 
 # Method, address, body, and the status for each of CALLERS.
@@ -55,6 +58,9 @@ TABLE: tuple[tuple[str, str, Any, tuple[int, ...]], ...] = (
     ("POST", f"/v1{CREDENTIAL}replace/", TOKEN, MINE),
     ("POST", f"/v1{CREDENTIAL}verify/", None, MINE),
     ("GET", f"/v1{CREDENTIAL}organizations/", None, MINE),
+    ("POST", f"/v1{CREDENTIAL}organizations/refresh/", None, ASKING),
+    ("GET", f"/v1{CREDENTIAL}repositories/", None, ASKING),
+    ("POST", "/v1/diagnoses/", WHY, (401, 401, 403, 403, 200, 200, 403, 403, 403)),
     ("POST", "/v1/leases/", LEASE, (401, 401, 403, 422, 201, 401, 401, 401, 401)),
     ("POST", "/v1/leases/", {**LEASE, "dry_run": True}, (401, 401, 403, 422, 200, 401, 401, 401, 401)),
     ("GET", "/v1/leases/{lease}/", None, BORROWED),

@@ -23,6 +23,9 @@ OPERATIONS = {
     "/api/v1/credentials/{credential_id}/replace/": {"post"},
     "/api/v1/credentials/{credential_id}/verify/": {"post"},
     "/api/v1/credentials/{credential_id}/organizations/": {"get"},
+    "/api/v1/credentials/{credential_id}/organizations/refresh/": {"post"},
+    "/api/v1/credentials/{credential_id}/repositories/": {"get"},
+    "/api/v1/diagnoses/": {"post"},
     "/api/v1/leases/": {"post"},
     "/api/v1/leases/{lease_id}/": {"get", "delete"},
     "/api/v1/leases/{lease_id}/report/": {"post"},
@@ -107,7 +110,7 @@ def test_a_body_is_closed_and_a_token_is_only_written(described: dict[str, Any])
         for name, schema in described["components"]["schemas"].items()
         if name.endswith("InputRequest")
     }
-    assert len(bodies) == 5
+    assert len(bodies) == 6
     for schema in bodies.values():
         assert schema["additionalProperties"] is False
         assert schema["properties"].get("token", {"writeOnly": True})["writeOnly"] is True
