@@ -23,12 +23,12 @@ from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, organizations, reach
 from credentials.services.audit import Actor, Subject
-from credentials.services.choice import STATUS_VERDICTS, rank
+from credentials.services.choice import REFUSAL_KEPT, STATUS_VERDICTS, rank
 from credentials.services.explain import explain
 from credentials.services.logins import open_login, subject_of
 from credentials.services.reach import Finding
 from credentials.services.targets import Target, find_target
-from credentials.services.verify import DEAD, failed_status
+from credentials.services.verify import DEAD, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 
@@ -179,16 +179,22 @@ def known(*, user: Any, address: RepositoryAddress, credential_id: UUID | None, 
         if credential_id
         else None
     )
+    return explain(found, credential, _recalled(found, credential, code), user=user)
+
+
+def _recalled(found: Target, credential: Credential | None, code: VerdictCode) -> Finding:
+    """A finding out of what is known already."""
     about_organization = code in _TELLING and code is not VerdictCode.SCOPE_MISSING
+    lacking = tuple(credential.missing_scopes) if credential else ()
     finding = Finding(
         code=code,
         checks=(),
         organization=found.place.organizations[0] if about_organization and found.place.organizations else "",
-        missing_scopes=tuple(credential.missing_scopes) if credential else (),
+        missing_scopes=lacking or reach.needed_scopes(found.provider),
     )
-    if credential is not None:
-        finding = replace(finding, code=_as_requested(credential, finding))
-    return explain(found, credential, finding, user=user)
+    if credential is None:
+        return finding
+    return replace(finding, code=_as_requested(credential, finding))
 
 
 # What says most about why it does not work, the most telling first.
@@ -209,12 +215,15 @@ def _most_telling(refused: Sequence[tuple[Credential, Finding]]) -> tuple[Creden
         for credential, finding in refused:
             if finding.code is code:
                 return credential, finding
-    return refused[0]
+    unsure = [pair for pair in refused if not pair[1].known]
+    sure = {finding.code for _credential, finding in refused if finding.known}
+    # Whether one of them reads it could not be found out: then nobody knows that it is not there.
+    return unsure[0] if unsure and sure <= {VerdictCode.NOT_FOUND_OR_NO_ACCESS} else refused[0]
 
 
 def examine(credential: Credential, found: Target, *, actor: Actor, now: Callable[[], datetime]) -> Finding:
     """Whether one credential reads the repository; asks the host, and keeps what was learned."""
-    early = _without_asking(credential, now=now())
+    early = _without_asking(credential, found, now=now())
     if early is not None:
         return early
     try:
@@ -233,7 +242,7 @@ def examine(credential: Credential, found: Target, *, actor: Actor, now: Callabl
     return _keep(credential, found, finding, actor=actor, now=now())
 
 
-def _without_asking(credential: Credential, *, now: datetime) -> Finding | None:
+def _without_asking(credential: Credential, found: Target, *, now: datetime) -> Finding | None:
     """What is known of the credential already, where asking would be of no use, or do harm."""
     if credential.status not in LENDABLE:
         code = STATUS_VERDICTS.get(Status(credential.status), VerdictCode.UNKNOWN)
@@ -243,14 +252,23 @@ def _without_asking(credential: Credential, *, now: datetime) -> Finding | None:
         code = VerdictCode.RECONNECT_REQUIRED if is_oauth else VerdictCode.TOKEN_EXPIRED
         return Finding(code=code, checks=(Check(step="credential", result="expired", at=now),))
     if holds.is_held(credential, now=now, by_hand=True):
-        quota = credential.hold_reason == Hold.QUOTA
-        code = VerdictCode.RATE_LIMITED if quota else VerdictCode.UNKNOWN
-        check = Check(step="credential", result="left alone for a while", at=now)
-        return Finding(code=code, checks=(check,), known=False)
+        return _resting(credential, found, now=now)
     if gate.is_open(credential.host, now=now):
         check = Check(step="host", result="not asked: it has not been answering", at=now)
         return Finding(code=VerdictCode.HOST_UNREACHABLE, checks=(check,), known=False)
     return None
+
+
+def _resting(credential: Credential, found: Target, *, now: datetime) -> Finding:
+    """What to say of a credential that is left alone: the refusal it rests for, where that is remembered."""
+    check = Check(step="credential", result="left alone for a while", at=now)
+    if credential.hold_reason == Hold.QUOTA:
+        return Finding(code=VerdictCode.RATE_LIMITED, checks=(check,), known=False)
+    lately = credential.repositories.filter(key=found.key, checked_at__gt=now - REFUSAL_KEPT)
+    kept = lately.exclude(verdict=VerdictCode.OK).first()
+    if kept is None:
+        return Finding(code=VerdictCode.UNKNOWN, checks=(check,), known=False)
+    return replace(_recalled(found, credential, VerdictCode(kept.verdict)), checks=(check,), known=False)
 
 
 @transaction.atomic
@@ -269,18 +287,25 @@ def _keep(credential: Credential, found: Target, finding: Finding, *, actor: Act
         return finding
     organizations.observe(current, finding.organizations, actor=actor, now=now)
     if finding.code in DEAD:
-        _mark_dead(current, finding.code, actor=actor, now=now)
+        holds.note_refusal(current, now=now)
+        if may_lag(current, now=now):
+            return replace(finding, code=VerdictCode.UNKNOWN, known=False)
+        _mark_dead(current, finding.code, actor=actor)
         return finding
-    holds.clear(current)
+    if finding.refused_by_git:
+        holds.note_refusal(current, now=now)
+    else:
+        holds.clear(current)
     remember(current, found.key, finding.code, now=now)
     return replace(finding, code=_as_requested(current, finding))
 
 
-def _mark_dead(current: Credential, code: VerdictCode, *, actor: Actor, now: datetime) -> None:
+def _mark_dead(current: Credential, code: VerdictCode, *, actor: Actor) -> None:
     before = current.status
+    if before not in LENDABLE:  # put on hold while its host was asked: only a person takes that back
+        return
     current.status, current.status_detail = failed_status(current, code), code.value
     current.save(update_fields=["status", "status_detail", "updated_at"])
-    holds.note_refusal(current, now=now)
     audit.record(
         "credential.verified",
         actor=actor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from smtplib import SMTPException
+from smtplib import SMTPException, SMTPRecipientsRefused
 from typing import Any
 
 from django.core.mail import send_mail
@@ -54,7 +54,8 @@ def about_organization(access: OrganizationAccess, code: Code, *, now: datetime)
 
 def mail_due(*, now: datetime) -> int:
     """Mail what was not mailed yet; how many went out. One that cannot be sent is tried again next time,
-    for a day: by then the page has told it, or it is no news any more."""
+    for a day: by then the page has told it, or it is no news any more. An address that the mail server
+    refuses is not tried again, so that it does not stand before everybody else's."""
     sent = 0
     waiting = Notice.objects.select_related("user").filter(mailed_at=None, created_at__gt=now - _NEWS)
     for notice in waiting.exclude(user__email="").order_by("created_at")[:_AT_ONCE]:
@@ -63,6 +64,8 @@ def mail_due(*, now: datetime) -> int:
             continue
         try:
             send_mail(conf.product_name, text_of(notice), None, [notice.user.email])
+        except SMTPRecipientsRefused:
+            continue
         except (OSError, SMTPException):
             Notice.objects.filter(pk=notice.pk).update(mailed_at=None)
             break

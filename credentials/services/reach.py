@@ -42,7 +42,8 @@ class Finding:
 
     ``known`` is False where the host could not be asked: then nothing that was known before may change.
     ``organizations`` are the facts learned on the way; ``organization`` is the one that stands in the way,
-    ``url`` the host's page that mends it where the answer carried one.
+    ``url`` the host's page that mends it where the answer carried one. ``refused_by_git`` says that Git did
+    not take a token that the API takes: such refusals add up at the host.
     """
 
     code: VerdictCode
@@ -55,6 +56,7 @@ class Finding:
     missing_scopes: tuple[str, ...] = ()
     retry_after: timedelta | None = None
     reached_by: str = ""
+    refused_by_git: bool = False
 
     @property
     def ok(self) -> bool:
@@ -121,7 +123,8 @@ def _by_git(this: _Walk, fact: RepositoryFact | None, *, scope: ScopeMissing | N
     except TokenRejected as problem:
         this.note("git", problem.evidence)
         # The API has just accepted the token, so what Git misses is a right (GitLab answers 401 for both).
-        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=_lacking(this, scope))
+        lacking = _lacking(this, scope)
+        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=lacking, refused_by_git=True)
     except ScopeMissing as problem:
         this.note("git", problem.evidence)
         return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=problem.required or _lacking(this, None))
@@ -160,8 +163,12 @@ def _lacking(this: _Walk, scope: ScopeMissing | None) -> tuple[str, ...]:
     """The scopes to name: what reading needs at this host, rather than what the API question needed."""
     if this.lacks:
         return this.lacks
-    needed = tuple(need.scope for need in this.provider.guide().scopes if need.required)
-    return needed or (scope.required if scope else ())
+    return needed_scopes(this.provider) or (scope.required if scope else ())
+
+
+def needed_scopes(provider: Provider) -> tuple[str, ...]:
+    """The scopes that reading a repository needs here."""
+    return tuple(need.scope for need in provider.guide().scopes if need.required)
 
 
 def _refused(this: _Walk, problem: ProviderError, *, step: str) -> Finding:
@@ -212,6 +219,9 @@ def _behind_not_found(this: _Walk) -> Finding:
             fact = this.provider.organization(this.login, key)
         except ProviderError as problem:
             this.note("organization", problem.evidence)
+            break
+        except AddressForbidden as problem:
+            this.note("organization", str(problem))
             break
         if fact is None:
             this.note("organization", f"{key}: none of this name is known")

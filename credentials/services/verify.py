@@ -132,7 +132,7 @@ def verify(
     login = open_login(credential, actor=actor, purpose=purpose)
     also = organizations.keys_of_interest(credential)
     found = look(credential.host, login, also=also, now=now)
-    if _may_lag(credential, found, now=now()):
+    if found.verdict.code in DEAD and may_lag(credential, now=now()):
         found = replace(found, known=False, verdict=_without_proof(credential, VerdictCode.UNKNOWN))
     with transaction.atomic():
         current = Credential.objects.select_for_update().get(pk=credential.pk)
@@ -160,10 +160,10 @@ def _without_proof(credential: Credential, code: VerdictCode) -> Verdict:
     return verdict(code, values=names, host=host.slug, credential=str(credential.pk))
 
 
-def _may_lag(credential: Credential, found: Look, *, now: datetime) -> bool:
+def may_lag(credential: Credential, *, now: datetime) -> bool:
     """A provider's replicas may not know a token yet that another of them has just made."""
-    young = credential.sealed_at is not None and now - credential.sealed_at < LAG
-    return young and credential.kind == Kind.OAUTH and found.proof is None and found.verdict.code in DEAD
+    is_young = credential.sealed_at is not None and now - credential.sealed_at < LAG
+    return is_young and credential.kind == Kind.OAUTH
 
 
 def _keep(current: Credential, found: Look, *, actor: Actor, in_doubt: bool, now: datetime) -> None:
