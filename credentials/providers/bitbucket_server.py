@@ -28,9 +28,14 @@ from credentials.providers.facts import (
 from credentials.providers.http import Auth, Bearer, path_segment
 from credentials.providers.reading import identifier, member, objects, text
 from credentials.providers.tokens import Kind
+from credentials.verdicts import Text
 
 _TOKENS: Final = "/plugins/servlet/access-tokens/manage"
 _ROBOT: Final = "access-token-user/"
+_TITLES: Mapping[Kind, Text] = {
+    Kind.PERSONAL_TOKEN: _("HTTP access token"),
+    Kind.ACCESS_TOKEN: _("HTTP access token of a project or a repository"),
+}
 _NAME = re.compile(r"[^\x00-\x20\x7f]{1,255}")
 
 
@@ -133,6 +138,9 @@ class BitbucketServer(BitbucketServerRepositories):
         if login.kind is Kind.PERSONAL_TOKEN and login.username and ":" not in login.username:
             return GitLogin(username=login.username, password=login.token)
         return GitLogin(username="x-token-auth", password=login.token)
+
+    def login_title(self, kind: Kind) -> Text:
+        return _TITLES.get(kind, kind.title)
 
     def guide(self) -> TokenGuide:
         """https://confluence.atlassian.com/bitbucketserver/http-access-tokens-939515499.html"""

@@ -88,6 +88,8 @@ def add_host(
     """
     if provider not in registry.names():
         raise InputInvalid(f"Unknown provider. Known are: {', '.join(registry.names())}.", field="provider")
+    if client_id and not registry.get(provider).oauth_available:
+        raise InputInvalid("Tokens are only pasted here: leave the OAuth client out.", field="client_id")
     web_url = _checked_url(web_url, field="web_url", allow_private=allow_private_network)
     api_url = api_url or registry.get(provider).default_api_url(web_url)
     api_url = _checked_url(api_url, field="api_url", allow_private=allow_private_network)

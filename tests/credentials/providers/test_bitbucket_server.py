@@ -150,6 +150,13 @@ def test_git_gets_the_accounts_name_for_a_personal_token_only(kind: Kind, userna
     assert BitbucketServer.git_login(given).username == sent
 
 
+def test_both_kinds_have_the_names_that_people_know_them_by() -> None:
+    with Server(lambda seen: json_reply({})) as server:
+        provider = provider_at(server, NAME)
+    titles = [str(provider.login_title(kind)) for kind in sorted(provider.kinds)]
+    assert titles == ["HTTP access token of a project or a repository", "HTTP access token"]
+
+
 def test_the_form_asks_for_the_user_name_and_the_page_revokes() -> None:
     with Server(lambda seen: json_reply({})) as server:
         provider = provider_at(server, NAME)

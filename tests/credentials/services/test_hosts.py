@@ -34,12 +34,22 @@ def changes() -> list[tuple[str, list[str]]]:
         ("gitlab", "https://example.org/gitlab/", "https://example.org/gitlab/api/v4"),
         ("gitea", "https://codeberg.org", "https://codeberg.org/api/v1"),
         ("bitbucket", "https://bitbucket.org", "https://api.bitbucket.org/2.0"),
+        ("bitbucket_server", "https://git.example.org/bb", "https://git.example.org/bb/rest/api/latest"),
+        ("azure_devops", "https://dev.azure.com/acme", "https://dev.azure.com/acme"),
     ],
 )
 def test_the_api_lies_where_this_provider_keeps_it(provider: str, web_url: str, api_url: str) -> None:
     host = add(provider=provider, web_url=web_url)
     assert (host.web_url, host.api_url) == (web_url.rstrip("/"), api_url)
     assert host.name
+
+
+@pytest.mark.parametrize("provider", ["bitbucket_server", "azure_devops"])
+def test_a_host_where_tokens_are_only_pasted_takes_no_oauth_client(provider: str) -> None:
+    with pytest.raises(InputInvalid) as caught:
+        add(provider=provider, client_id="app", client_secret=Secret("s"))
+    assert caught.value.field == "client_id"
+    assert not Host.objects.exists()
 
 
 def test_repositories_are_matched_by_the_origin_of_the_web_address() -> None:
