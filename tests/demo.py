@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from django.db import connection
 
+from project.sandbox.emulated import EMULATED
 from tests.processes import ROOT, environment, free_ports, fresh_database
 
 START_SECONDS = 90
@@ -138,7 +139,7 @@ def running_demo(folder: Path) -> Iterator[Demo]:
 
 
 def _start(folder: Path, database: str) -> Demo:
-    port, log = free_ports(5), folder / "output.log"
+    port, log = free_ports(1 + len(EMULATED)), folder / "output.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
