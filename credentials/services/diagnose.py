@@ -21,14 +21,14 @@ from credentials.models import AccessState, Credential, Hold, RepositoryAccess, 
 from credentials.models.credential import LENDABLE
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
-from credentials.services import audit, gate, holds, organizations, reach
+from credentials.services import audit, gate, holds, organizations, reach, rejection
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import REFUSAL_KEPT, STATUS_VERDICTS, rank
 from credentials.services.explain import explain
 from credentials.services.logins import open_login, subject_of
 from credentials.services.reach import Finding
+from credentials.services.rejection import DEAD
 from credentials.services.targets import Target, find_target
-from credentials.services.verify import DEAD, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 
@@ -190,11 +190,16 @@ def _recalled(found: Target, credential: Credential | None, code: VerdictCode) -
         code=code,
         checks=(),
         organization=found.place.organizations[0] if about_organization and found.place.organizations else "",
-        missing_scopes=lacking or reach.needed_scopes(found.provider),
+        missing_scopes=lacking or _needed(found, code),
     )
     if credential is None:
         return finding
     return replace(finding, code=_as_requested(credential, finding))
+
+
+def _needed(found: Target, code: VerdictCode) -> tuple[str, ...]:
+    """Only a verdict about scopes names those that are missing; any other tells those that were given."""
+    return reach.needed_scopes(found.provider) if code is VerdictCode.SCOPE_MISSING else ()
 
 
 # What says most about why it does not work, the most telling first.
@@ -287,31 +292,14 @@ def _keep(credential: Credential, found: Target, finding: Finding, *, actor: Act
         return finding
     organizations.observe(current, finding.organizations, actor=actor, now=now)
     if finding.code in DEAD:
-        holds.note_refusal(current, now=now)
-        if may_lag(current, now=now):
-            return replace(finding, code=VerdictCode.UNKNOWN, known=False)
-        _mark_dead(current, finding.code, actor=actor)
-        return finding
+        believed = rejection.note(current, finding.code, actor=actor, now=now)
+        return finding if believed else replace(finding, code=VerdictCode.UNKNOWN, known=False)
     if finding.refused_by_git:
         holds.note_refusal(current, now=now)
     else:
         holds.clear(current)
     remember(current, found.key, finding.code, now=now)
     return replace(finding, code=_as_requested(current, finding))
-
-
-def _mark_dead(current: Credential, code: VerdictCode, *, actor: Actor) -> None:
-    before = current.status
-    if before not in LENDABLE:  # put on hold while its host was asked: only a person takes that back
-        return
-    current.status, current.status_detail = failed_status(current, code), code.value
-    current.save(update_fields=["status", "status_detail", "updated_at"])
-    audit.record(
-        "credential.verified",
-        actor=actor,
-        subject=subject_of(current),
-        data={"verdict": code.value, "status_before": before, "status": current.status},
-    )
 
 
 def _as_requested(current: Credential, finding: Finding) -> VerdictCode:

@@ -34,6 +34,7 @@ def credential(sandbox: RunningSandbox, host: Host, alice: User) -> Credential:
         kind=Kind.OAUTH,
         oauth_client_id=host.client_id,
         account_name="octo-alice",
+        scopes=["read:org", "repo"],
     )
 
 
@@ -62,11 +63,13 @@ def test_an_organization_that_has_not_approved_the_app_is_named_with_its_pages_a
 
     assert (verdict["code"], verdict["who_can_fix"]) == ("organization_not_approved", "organization_owner")
     assert (verdict["host"], verdict["organization"]) == ("github", "assxxx")
-    urls = [step["url"] for step in verdict["steps"] if "url" in step]
-    assert any(url.startswith(f"{host.web_url}/settings/connections/applications/") for url in urls)
-    assert any(url.startswith("/") for url in urls) or len(urls) >= 1
-    assert "assxxx" in verdict["message_to_owner"]
-    assert f"{host.web_url}/organizations/assxxx/settings" in verdict["message_to_owner"]
+    approve = f"{host.web_url}/organizations/assxxx/settings/oauth_application_policy"
+    assert [step["url"] for step in verdict["steps"]] == [
+        f"{host.web_url}/settings/connections/applications/{host.client_id}",
+        approve,
+    ]
+    assert approve in verdict["message_to_owner"]
+    assert host.client_id in verdict["message_to_owner"]
 
 
 def test_without_an_account_the_step_leads_to_the_page_of_this_product_that_connects_one(
