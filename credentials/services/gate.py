@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from credentials.errors import ProviderError, ProviderUnreachable
 from credentials.models import Host, HostHealth
@@ -73,12 +73,11 @@ class HostGate:
         self._entered = False
 
 
+def open_at(now: datetime) -> QuerySet[HostHealth]:
+    """The hosts that nobody may ask at this moment."""
+    return HostHealth.objects.filter(failures__gte=FAILURES, closed_until__gt=now)
+
+
 def is_open(host: Host, *, now: datetime) -> bool:
     """Whether the breaker keeps everybody from asking at this moment."""
-    health = HostHealth.objects.filter(pk=host.pk).first()
-    return (
-        health is not None
-        and health.failures >= FAILURES
-        and health.closed_until is not None
-        and health.closed_until > now
-    )
+    return open_at(now).filter(pk=host.pk).exists()

@@ -7,18 +7,25 @@ an event of the audit trail, which is therefore the history.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Min
 from django.utils import timezone
 
-from credentials.errors import CryptoError, ProviderError, ProviderRateLimited, TokenRejected
+from credentials.errors import (
+    AddressForbidden,
+    CryptoError,
+    ProviderError,
+    ProviderRateLimited,
+    TokenRejected,
+)
 from credentials.models import AccessState, Credential, Host, Organization, OrganizationAccess
 from credentials.models.credential import LENDABLE
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.services import audit, gate, holds, hosts, notices
+from credentials.services import audit, gate, holds, hosts, notices, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
 
@@ -41,8 +48,8 @@ MOST_ASKED = 30
 def named(host: Host, keys: Iterable[str], *, now: datetime) -> None:
     """Remember the owners that an address names: each may be an organization somebody will be asked about."""
     for key in keys:
-        _organization(host, key, name=key, now=now)
-        Organization.objects.filter(host=host, key=key.lower()).update(last_named_at=now)
+        organization = _organization(host, key, name=key, now=now)
+        Organization.objects.filter(pk=organization.pk).update(last_named_at=now)
 
 
 def _organization(host: Host, key: str, *, name: str, now: datetime) -> Organization:
@@ -170,74 +177,135 @@ def refresh(
         return False
     login = open_login(credential, actor=actor, purpose=purpose)
     provider = hosts.provider_of(credential.host, now=now)
-    facts, problem = _asked(provider, login, also=keys_of_interest(credential))
-    if isinstance(problem, TokenRejected):
-        holds.note_refusal(credential, now=now())
-    elif isinstance(problem, ProviderRateLimited):
-        holds.note_quota(credential, wait=problem.retry_after, now=now())
-    with transaction.atomic():
-        current = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
-        kept = current.get(pk=credential.pk)
-        if kept.generation == credential.generation and kept.is_connected:
-            observe(kept, facts, actor=actor, now=now())
-    return problem is None or any(fact.state is not OrganizationState.UNKNOWN for fact in facts)
+    asked = _ask(provider, login, also=keys_of_interest(credential))
+    _keep(credential, asked, actor=actor, now=now())
+    credential.refresh_from_db()
+    return asked.problem is None or any(fact.state is not OrganizationState.UNKNOWN for fact in asked.facts)
 
 
 def keys_of_interest(credential: Credential) -> list[str]:
-    """What is on the board, longest unseen first, then the owners that addresses named lately."""
-    on_board = credential.organizations.order_by("checked_at").values_list("organization__key", flat=True)
+    """What is on the board, those due first, then the owners that addresses named lately."""
+    on_board = credential.organizations.order_by("next_check_at").values_list("organization__key", flat=True)
     lately = Organization.objects.filter(host=credential.host, last_named_at__isnull=False)
     newest = lately.order_by(F("last_named_at").desc()).values_list("key", flat=True)[:MOST_ASKED]
     return list(dict.fromkeys([*on_board, *newest]))
 
 
-def look(provider: Provider, login: Login, *, also: Sequence[str]) -> list[OrganizationFact]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """The answers, and the last problem where the host would not go on answering.
+
+    ``nowhere`` are the keys of which the host says that there is no such organization, ``dead`` the refusal
+    of the token where the host has confirmed it.
+    """
+
+    facts: tuple[OrganizationFact, ...]
+    nowhere: tuple[str, ...] = ()
+    problem: ProviderError | AddressForbidden | None = None
+    dead: TokenRejected | None = None
+
+
+def look(provider: Provider, login: Login, *, also: Sequence[str]) -> tuple[OrganizationFact, ...]:
     """What the host lists, and the answers of those it does not list. The list is comfort: where it cannot
     be had, each is asked for by itself."""
-    facts, _problem = _asked(provider, login, also=also)
-    return facts
+    return _ask(provider, login, also=also).facts
 
 
-def _asked(
-    provider: Provider, login: Login, *, also: Sequence[str]
-) -> tuple[list[OrganizationFact], ProviderError | None]:
-    """As above, with what the host said last where it would not answer."""
-    problem: ProviderError | None = None
+def _ask(provider: Provider, login: Login, *, also: Sequence[str]) -> _Asked:
     try:
-        listed = list(provider.organizations(login) or ())
-    except ProviderError as error:
-        listed, problem = [], error
+        listed = provider.organizations(login) or ()
+    except (TokenRejected, ProviderRateLimited, AddressForbidden) as problem:
+        return _stopped(provider, login, (), problem=problem)
+    except ProviderError as problem:
+        each = _ask_each(provider, login, also)
+        return replace(each, problem=each.problem or problem)
     known = {fact.key.lower() for fact in listed}
-    facts = [*listed]
-    for key in [key for key in also if key not in known][:MOST_ASKED]:
+    each = _ask_each(provider, login, [key for key in also if key not in known])
+    return replace(each, facts=(*listed, *each.facts))
+
+
+# So many answers in a row that say nothing end the questions: more would make an outage worse.
+_MOST_UNKNOWN = 3
+
+
+def _ask_each(provider: Provider, login: Login, keys: Sequence[str]) -> _Asked:
+    facts: list[OrganizationFact] = []
+    nowhere: list[str] = []
+    silent = 0
+    for key in keys[:MOST_ASKED]:
         try:
             fact = provider.organization(login, key)
-        except ProviderError as error:
-            problem = error
+        except (ProviderError, AddressForbidden) as problem:
+            return _stopped(provider, login, facts, nowhere, problem=problem)
+        if fact is None:
+            nowhere.append(key)
+            continue
+        facts.append(fact)
+        silent = silent + 1 if fact.state is OrganizationState.UNKNOWN else 0
+        if silent == _MOST_UNKNOWN:
             break
-        if fact is not None:
-            facts.append(fact)
-    return facts, problem
+    return _Asked(facts=tuple(facts), nowhere=tuple(nowhere))
+
+
+def _stopped(
+    provider: Provider,
+    login: Login,
+    facts: Sequence[OrganizationFact],
+    nowhere: Sequence[str] = (),
+    *,
+    problem: ProviderError | AddressForbidden,
+) -> _Asked:
+    dead = rejection.confirm(provider, login) if isinstance(problem, TokenRejected) else None
+    return _Asked(facts=tuple(facts), nowhere=tuple(nowhere), problem=problem, dead=dead)
+
+
+@transaction.atomic
+def _keep(credential: Credential, asked: _Asked, *, actor: Actor, now: datetime) -> None:
+    """Write down what was learned, unless the credential was changed meanwhile."""
+    rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
+    current = rows.get(pk=credential.pk)
+    if current.generation != credential.generation or not current.is_connected:
+        return
+    on_board = current.organizations.filter(organization__key__in=asked.nowhere)
+    unseen = [
+        OrganizationFact(key=key, name="", state=OrganizationState.UNKNOWN, evidence="none of this name")
+        for key in on_board.values_list("organization__key", flat=True)
+    ]
+    observe(current, [*asked.facts, *unseen], actor=actor, now=now)
+    if asked.dead is not None:
+        rejection.note(current, rejection.code_of(asked.dead), actor=actor, now=now)
+    elif isinstance(asked.problem, TokenRejected):
+        holds.note_refusal(current, now=now)
+    elif isinstance(asked.problem, ProviderRateLimited):
+        holds.note_quota(current, wait=asked.problem.retry_after, now=now)
 
 
 def check_due(*, actor: Actor, now: Callable[[], datetime] = timezone.now) -> int:
     """Look again at the organizations whose time has come; how many credentials were asked with.
 
-    Each due organization is asked for by itself, with one opening of its credential.
+    Each due organization is asked for by itself, with one opening of its credential. Who must be left
+    alone does not stand before the others.
     """
-    due = OrganizationAccess.objects.filter(
-        next_check_at__lte=now(),
-        credential__status__in=LENDABLE,
-        credential__host__is_enabled=True,
+    moment = now()
+    due = (
+        OrganizationAccess.objects.filter(
+            next_check_at__lte=moment,
+            credential__status__in=LENDABLE,
+            credential__host__is_enabled=True,
+        )
+        .exclude(credential__host__in=gate.open_at(moment).values("pk"))
+        .exclude(credential__hold_until__gt=moment)
     )
+    first = due.order_by().values("credential").annotate(first=Min("next_check_at")).order_by("first")
     asked = 0
-    for pk in list(due.order_by("next_check_at").values_list("credential", flat=True).distinct()[:AT_ONCE]):
+    for pk in list(first.values_list("credential", flat=True)[:AT_ONCE]):
         credential = Credential.objects.select_related("host", "owner").get(pk=pk)
         if gate.is_open(credential.host, now=now()) or holds.is_held(credential, now=now()):
             continue
-        keys = due.filter(credential=credential).values_list("organization__key", flat=True)
-        if _claim(credential, list(keys), now=now()):
-            _check(credential, list(keys), actor=actor, now=now)
+        mine = due.filter(credential=credential).order_by("next_check_at")
+        keys = list(mine.values_list("organization__key", flat=True)[:MOST_ASKED])
+        if _claim(credential, keys, now=now()):
+            _check(credential, keys, actor=actor, now=now)
             asked += 1
     return asked
 
@@ -262,19 +330,4 @@ def _check(credential: Credential, keys: Sequence[str], *, actor: Actor, now: Ca
     except CryptoError:
         return  # the operator's to mend; the next one may open
     provider = hosts.provider_of(credential.host, now=now)
-    facts: list[OrganizationFact] = []
-    for key in keys[:MOST_ASKED]:
-        try:
-            fact = provider.organization(login, key)
-        except TokenRejected:
-            holds.note_refusal(credential, now=now())
-            break
-        except ProviderError:
-            break
-        if fact is not None:
-            facts.append(fact)
-    with transaction.atomic():
-        rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
-        kept = rows.get(pk=credential.pk)
-        if kept.generation == credential.generation and kept.is_connected:
-            observe(kept, facts, actor=actor, now=now())
+    _keep(credential, _ask_each(provider, login, keys), actor=actor, now=now())

@@ -29,7 +29,8 @@ from credentials.services.connect import (
     refuse_another_account,
     save_with_facts,
 )
-from credentials.services.verify import DEAD, Look, look
+from credentials.services.rejection import DEAD
+from credentials.services.verify import Look, look
 from credentials.verdicts import VerdictCode
 
 # Seconds between the looks at a token that its own provider does not know yet.

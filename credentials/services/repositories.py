@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
 from credentials.errors import (
@@ -16,10 +17,9 @@ from credentials.errors import (
 )
 from credentials.models import Credential, Hold
 from credentials.providers.facts import RepositoryPage
-from credentials.services import holds, hosts
+from credentials.services import gate, holds, hosts, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login
-from credentials.verdicts import VerdictCode
 from credentials.verdicts.wording import verdict
 
 
@@ -43,17 +43,19 @@ def page(
         if credential.hold_reason == Hold.QUOTA and credential.hold_until is not None:
             raise ProviderRateLimited(retry_after=credential.hold_until - now())
         raise ProviderUnreachable(evidence="left alone for a while after a refusal")
+    if gate.is_open(credential.host, now=now()):
+        raise ProviderUnreachable(evidence="not asked: it has not been answering")
     login = open_login(credential, actor=actor, purpose="repository list")
     provider = hosts.provider_of(credential.host, now=now)
     try:
         return provider.repositories(login, query=query, cursor=cursor)
     except TokenRejected as problem:
-        holds.note_refusal(credential, now=now())
+        if not _note(credential, problem, actor=actor, now=now()):
+            raise ProviderUnreachable(evidence=f"{problem.evidence}: the token may be too young") from problem
         values = {"provider": provider.title, "host": credential.host.name}
-        code = VerdictCode.TOKEN_EXPIRED if problem.reason == "expired" else VerdictCode.TOKEN_REJECTED
         guide = provider.guide()
         found = verdict(
-            code,
+            rejection.code_of(problem),
             values=values,
             links={"token": guide.create_url, "manage": guide.manage_url},
             variants=(f"{provider.name}:{credential.kind}", credential.kind),
@@ -64,3 +66,12 @@ def page(
     except ProviderRateLimited as problem:
         holds.note_quota(credential, wait=problem.retry_after, now=now())
         raise
+
+
+@transaction.atomic
+def _note(credential: Credential, problem: TokenRejected, *, actor: Actor, now: datetime) -> bool:
+    """Keep the refusal; False where it says nothing of the credential as it is now."""
+    current = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
+    if current.generation != credential.generation or not current.is_connected:
+        return False
+    return rejection.note(current, rejection.code_of(problem), actor=actor, now=now)

@@ -26,6 +26,7 @@ from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
+from credentials.services.rejection import DEAD, code_of, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 
@@ -66,7 +67,7 @@ def look(
     try:
         proof = provider.verify(login)
     except TokenRejected as error:
-        return Look(verdict=answer(_rejection(error.reason), error.evidence))
+        return Look(verdict=answer(code_of(error), error.evidence))
     except AccessRefused as error:
         return Look(verdict=answer(VerdictCode(error.verdict_code), error.evidence))
     except ProviderRateLimited as error:
@@ -82,13 +83,6 @@ def look(
     return Look(verdict=found, proof=proof, organizations=tuple(board))
 
 
-def _rejection(reason: str) -> VerdictCode:
-    return {
-        "expired": VerdictCode.TOKEN_EXPIRED,
-        "revoked": VerdictCode.TOKEN_REVOKED,
-    }.get(reason, VerdictCode.TOKEN_REJECTED)
-
-
 def status_of(proof: Verification, *, expires_at: datetime | None, now: datetime) -> Status:
     """The status a proved token has."""
     if expires_at is not None and expires_at <= now:
@@ -98,15 +92,6 @@ def status_of(proof: Verification, *, expires_at: datetime | None, now: datetime
     if proof.kind is not Kind.OAUTH and expires_at and expires_at - now <= conf.expiring_window:
         return Status.EXPIRING
     return Status.VALID
-
-
-def failed_status(credential: Credential, code: VerdictCode) -> Status:
-    """The status of a credential whose token the provider confirmed to be dead."""
-    if code is VerdictCode.TOKEN_EXPIRED:
-        return Status.EXPIRED
-    if credential.kind in {Kind.OAUTH, Kind.APP_TOKEN}:
-        return Status.RECONNECT_REQUIRED
-    return Status.REJECTED
 
 
 def verify(
@@ -160,12 +145,6 @@ def _without_proof(credential: Credential, code: VerdictCode) -> Verdict:
     return verdict(code, values=names, host=host.slug, credential=str(credential.pk))
 
 
-def may_lag(credential: Credential, *, now: datetime) -> bool:
-    """A provider's replicas may not know a token yet that another of them has just made."""
-    is_young = credential.sealed_at is not None and now - credential.sealed_at < LAG
-    return is_young and credential.kind == Kind.OAUTH
-
-
 def _keep(current: Credential, found: Look, *, actor: Actor, in_doubt: bool, now: datetime) -> None:
     before = current.status
     if found.proof is not None:
@@ -193,12 +172,6 @@ def _keep(current: Credential, found: Look, *, actor: Actor, in_doubt: bool, now
             "status": current.status,
         },
     )
-
-
-# How long a fresh token may be unknown to some of its provider's servers.
-LAG = timedelta(minutes=2)
-
-DEAD = (VerdictCode.TOKEN_REJECTED, VerdictCode.TOKEN_EXPIRED, VerdictCode.TOKEN_REVOKED)
 
 
 def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -> None:
