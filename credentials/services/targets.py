@@ -57,5 +57,8 @@ def _hosts_at(address: RepositoryAddress) -> list[Host]:
 
 def key_at(host: Host, repository_url: str) -> str:
     """Under which key a repository of a host is remembered; empty where the address names none."""
-    found = find_target(parse(repository_url))
+    try:
+        found = find_target(parse(repository_url))
+    except AddressInvalid:  # a host alone, as Git names it by default
+        return ""
     return found.key if found is not None and found.host.pk == host.pk else ""

@@ -58,6 +58,21 @@ def test_a_report_is_kept_and_recorded(alice: User) -> None:
     assert AuditEvent.objects.get(action="lease.reported").data["outcome"] == "rejected"
 
 
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.REJECTED])
+def test_a_report_about_a_host_alone_is_kept_too_as_git_names_no_more_by_default(
+    alice: User, outcome: Outcome
+) -> None:
+    builders.credential(alice, builders.host())
+    client, key = builders.client()
+    borrowed = ask(key, repository_url="http://127.0.0.1:9")
+    lease = leases.get(client=client, lease_id=borrowed.lease_id or uuid4())
+
+    leases.report(actor=clients.actor_of(client), lease=lease, outcome=outcome, detail="", now=timezone.now())
+
+    lease.refresh_from_db()
+    assert lease.outcome == outcome
+
+
 def test_a_repeated_request_gets_the_same_lease_and_a_further_event(alice: User) -> None:
     builders.credential(alice, builders.host(), token="ghp_again")
     client, key = builders.client()
