@@ -2,6 +2,7 @@
 # make test  everything it needs, then the whole test suite
 # make bench speed against the floor, as ratios measured in one run (bench/README.md); about two minutes
 # make lint  style, types, security rules, migrations, API schema
+# make messages  collects the texts for translation and compiles them; needs GNU gettext
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -10,7 +11,7 @@ DATA_DIR ?= var
 PYTEST_ARGS ?= -n 2
 BIN := .venv/bin
 
-.PHONY: run test bench lint
+.PHONY: run test bench lint messages
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Forgekey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
@@ -43,3 +44,12 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy credentials project tests bench manage.py
 	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
+
+# Machines without gettext use the compiled texts as they are; tests/test_translations.py holds both together.
+messages: .venv/dev
+	@command -v msgfmt >/dev/null && command -v xgettext >/dev/null || { \
+	  echo "make messages needs GNU gettext (Debian, Ubuntu: apt-get install gettext; macOS: brew install gettext)." >&2; exit 1; }
+	@data=$$(mktemp -d) && trap 'rm -r "$$data"' EXIT && export DATA_DIR="$$data" && \
+	$(BIN)/python manage.py makemessages --locale zh_Hans --no-location --no-obsolete --ignore 'project/sandbox/*' \
+	  --ignore 'tests/*' --ignore 'bench/*' --ignore 'build/*' --ignore 'var/*' && \
+	$(BIN)/python manage.py compilemessages --locale zh_Hans --ignore .venv
