@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from credentials.errors import (
     AccessRefused,
     AddressForbidden,
+    AddressInvalid,
     ConfigurationError,
+    InputInvalid,
     ProviderError,
     ProviderRateLimited,
     ProviderUnreachable,
@@ -29,7 +31,6 @@ from credentials.providers.facts import (
     RepositoryFact,
     RepositoryPlace,
 )
-from credentials.providers.tokens import Kind
 from credentials.sources import git
 from credentials.verdicts import Check, VerdictCode
 
@@ -129,10 +130,17 @@ def _by_git(this: _Walk, fact: RepositoryFact | None, *, scope: ScopeMissing | N
         this.note("git", problem.evidence)
         return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=problem.required or _lacking(this, None))
     except ProviderError as problem:
+        if scope is not None and _is_hidden(problem) and set(scope.required) & set(needed_scopes(this.provider)):
+            # The API has just said which scope is missing, and it is the one that Git needs as well.
+            this.note("git", problem.evidence)
+            return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=scope.required)
         return _refused(this, problem, step="git")
     except AddressForbidden as problem:
         this.note("git", str(problem))
         return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
+    except (AddressInvalid, InputInvalid) as problem:  # a user name or a new place that Git cannot be sent to
+        this.note("git", problem.code)
+        return this.found(VerdictCode.UNKNOWN, known=False)
     except ConfigurationError as problem:  # the operator's to mend; the doctor says so
         this.note("git", str(problem))
         return this.found(VerdictCode.UNKNOWN, known=False)
@@ -159,6 +167,12 @@ def ls_remote(provider: Provider, url: str, *, login: Login | None, allow_privat
     return refs
 
 
+def _is_hidden(problem: ProviderError) -> bool:
+    return (
+        isinstance(problem, AccessRefused) and problem.verdict_code == VerdictCode.NOT_FOUND_OR_NO_ACCESS
+    )
+
+
 def _lacking(this: _Walk, scope: ScopeMissing | None) -> tuple[str, ...]:
     """The scopes to name: what reading needs at this host, rather than what the API question needed."""
     if this.lacks:
@@ -174,7 +188,7 @@ def needed_scopes(provider: Provider) -> tuple[str, ...]:
 def _refused(this: _Walk, problem: ProviderError, *, step: str) -> Finding:
     this.note(step, problem.evidence)
     if isinstance(problem, TokenRejected):
-        return this.found(_REJECTIONS.get(problem.reason, VerdictCode.TOKEN_REJECTED))
+        return this.found(VerdictCode(problem.verdict_code))
     if isinstance(problem, ProviderRateLimited):
         return this.found(VerdictCode.RATE_LIMITED, known=False, retry_after=problem.retry_after)
     if isinstance(problem, ProviderUnreachable):
@@ -184,12 +198,6 @@ def _refused(this: _Walk, problem: ProviderError, *, step: str) -> Finding:
     if isinstance(problem, AccessRefused):
         return _explained(this, problem)
     return this.found(VerdictCode.UNKNOWN, known=False)
-
-
-_REJECTIONS: Mapping[str, VerdictCode] = {
-    "expired": VerdictCode.TOKEN_EXPIRED,
-    "revoked": VerdictCode.TOKEN_REVOKED,
-}
 
 
 def _explained(this: _Walk, problem: AccessRefused) -> Finding:
@@ -206,8 +214,6 @@ def _explained(this: _Walk, problem: AccessRefused) -> Finding:
         )
         learned = (fact,) if fact.state is not OrganizationState.UNKNOWN else ()
         return this.found(code, organization=organization, url=problem.url, organizations=learned)
-    if this.lacks and this.login.kind is not Kind.FINE_GRAINED_TOKEN:
-        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=this.lacks)
     return _behind_not_found(this)
 
 
