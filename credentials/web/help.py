@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -122,10 +123,19 @@ def _anybody() -> dict[str, object]:
     }
 
 
+# Chinese texts set a space beside a name in Latin letters; what stands for it here is Chinese, too.
+_BETWEEN_HAN = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+
+
+def _sentence(text: Text) -> str:
+    """A text in which a common word stands in the place of a name."""
+    return _BETWEEN_HAN.sub("", capfirst(str(text)))
+
+
 def topics() -> tuple[Topic, ...]:
     """Every topic about credentials, in the catalog's order."""
     return tuple(
-        Topic(slug=_slug(code), title=capfirst(str(entry.title) % _anybody()))
+        Topic(slug=_slug(code), title=_sentence(str(entry.title) % _anybody()))
         for code, entry in CATALOG.items()
     )
 
@@ -156,9 +166,9 @@ def topic(request: HttpRequest, topic: str) -> HttpResponse:
 def _about_verdict(code: VerdictCode) -> dict[str, object]:
     found = verdict(code, values=_anybody())
     return {
-        "title": capfirst(str(found.title)),
-        "text": capfirst(str(found.summary)),
-        "steps": [capfirst(str(step.text)) for step in found.steps],
+        "title": _sentence(found.title),
+        "text": _sentence(found.summary),
+        "steps": [_sentence(step.text) for step in found.steps],
         "badge": severity_badge(found.severity),
         "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
         "offer_zip": found.offer_zip,

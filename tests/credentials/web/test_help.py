@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -56,3 +58,13 @@ def test_the_index_leads_to_every_page() -> None:
 
 def test_a_topic_nobody_wrote_is_not_there() -> None:
     assert Client().get(reverse("help", kwargs={"topic": "made-up"})).status_code == 404
+
+
+def test_in_chinese_no_space_stands_between_a_stand_in_and_the_words_around_it() -> None:
+    client = Client(headers={"accept-language": "zh-hans"})
+    pages = [client.get(reverse("help_index")).content.decode()]
+    for code in CATALOG:
+        topic = code.value.replace("_", "-")
+        pages.append(client.get(reverse("help", kwargs={"topic": topic})).content.decode())
+    assert "等待该组织的所有者处理" in pages[0]
+    assert re.findall(r"[\u4e00-\u9fff] [\u4e00-\u9fff]+", "".join(pages)) == []
