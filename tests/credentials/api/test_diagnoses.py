@@ -82,6 +82,9 @@ def test_without_an_account_the_step_leads_to_the_page_of_this_product_that_conn
     assert verdict["code"] == "no_credential"
     assert verdict["steps"][0]["url"] == "/connect/github/"
     assert verdict["offer_zip"] is True
+    wanted = {"user": "alice", "repository_url": f"{host.web_url}/acme/cases", "purpose": "import 42"}
+    refused = check(call(key, "POST", "/leases/", wanted), "leases_create", 422)["verdict"]
+    assert refused["steps"] == verdict["steps"]
 
 
 def test_a_public_repository_needs_nothing(host: Host, alice: User, call: Call) -> None:

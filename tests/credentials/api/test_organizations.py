@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
@@ -88,6 +90,20 @@ def test_an_organization_the_account_is_no_member_of_is_told_only_where_it_is_as
     assert set(board(call, key, credential, "?all=true")) == {"acme", "named-by-others"}
     wrong = call(key, "GET", f"/credentials/{credential.pk}/organizations/?all=perhaps")
     assert (wrong.status_code, wrong.json()["field"]) == (400, "all")
+
+
+def test_the_board_costs_the_same_statements_whatever_it_holds(alice: User, call: Call) -> None:
+    credential = builders.credential(alice, builders.host())
+    _, key = builders.client()
+    counts = []
+
+    for number in range(3):
+        builders.access(credential, f"org-{number}", state="not_approved")
+        with CaptureQueriesContext(connection) as captured:
+            board(call, key, credential)
+        counts.append(len(captured.captured_queries))
+
+    assert len(set(counts)) == 1
 
 
 def test_what_changed_at_the_host_is_in_the_answer_to_a_refresh(
