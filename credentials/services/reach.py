@@ -56,7 +56,6 @@ class Finding:
     url: str = ""
     missing_scopes: tuple[str, ...] = ()
     retry_after: timedelta | None = None
-    reached_by: str = ""
     refused_by_git: bool = False
 
     @property
@@ -111,41 +110,41 @@ def walk(
         return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
     this.note("api", fact.evidence)
     if fact.reads_contents:
-        return this.found(VerdictCode.OK, repository=fact, reached_by="api")
+        return this.found(VerdictCode.OK, repository=fact)
     return _by_git(this, fact, scope=None)
 
 
 def _by_git(this: _Walk, fact: RepositoryFact | None, *, scope: ScopeMissing | None) -> Finding:
     """Ask Git itself. ``scope`` is why the API could not tell: it proved the token all the same."""
+    # A repository that has moved is at the address that the API has just told.
+    url = fact.clone_url if fact else this.provider.clone_url(this.place)
     try:
-        # A repository that has moved is at the address that the API has just told.
-        url = fact.clone_url if fact else this.provider.clone_url(this.place)
         refs = ls_remote(this.provider, url, login=this.login, allow_private=this.allow_private)
-    except TokenRejected as problem:
+    except ProviderError as problem:
+        return _git_refused(this, problem, scope=scope)
+    except (AddressForbidden, AddressInvalid, InputInvalid, ConfigurationError) as problem:
+        # Where no request may go; an address or a user name that Git cannot be given; no Git on this machine.
+        this.note("git", str(problem))
+        is_away = isinstance(problem, AddressForbidden)
+        return this.found(VerdictCode.HOST_UNREACHABLE if is_away else VerdictCode.UNKNOWN, known=False)
+    this.note("git", refs.evidence)
+    return this.found(VerdictCode.OK, repository=fact)
+
+
+def _git_refused(this: _Walk, problem: ProviderError, *, scope: ScopeMissing | None) -> Finding:
+    if isinstance(problem, TokenRejected):
         this.note("git", problem.evidence)
         # The API has just accepted the token, so what Git misses is a right (GitLab answers 401 for both).
         lacking = _lacking(this, scope)
         return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=lacking, refused_by_git=True)
-    except ScopeMissing as problem:
+    if isinstance(problem, ScopeMissing):
         this.note("git", problem.evidence)
         return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=problem.required or _lacking(this, None))
-    except ProviderError as problem:
-        if scope is not None and _is_hidden(problem) and set(scope.required) & set(needed_scopes(this.provider)):
-            # The API has just said which scope is missing, and it is the one that Git needs as well.
-            this.note("git", problem.evidence)
-            return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=scope.required)
-        return _refused(this, problem, step="git")
-    except AddressForbidden as problem:
-        this.note("git", str(problem))
-        return this.found(VerdictCode.HOST_UNREACHABLE, known=False)
-    except (AddressInvalid, InputInvalid) as problem:  # a user name or a new place that Git cannot be sent to
-        this.note("git", problem.code)
-        return this.found(VerdictCode.UNKNOWN, known=False)
-    except ConfigurationError as problem:  # the operator's to mend; the doctor says so
-        this.note("git", str(problem))
-        return this.found(VerdictCode.UNKNOWN, known=False)
-    this.note("git", refs.evidence)
-    return this.found(VerdictCode.OK, repository=fact, reached_by="git")
+    if scope is not None and _is_hidden(problem) and set(scope.required) & set(needed_scopes(this.provider)):
+        # The API has just said which scope is missing, and it is the one that Git needs as well.
+        this.note("git", problem.evidence)
+        return this.found(VerdictCode.SCOPE_MISSING, missing_scopes=scope.required)
+    return _refused(this, problem, step="git")
 
 
 def ls_remote(provider: Provider, url: str, *, login: Login | None, allow_private: bool) -> git.RemoteRefs:
@@ -168,9 +167,7 @@ def ls_remote(provider: Provider, url: str, *, login: Login | None, allow_privat
 
 
 def _is_hidden(problem: ProviderError) -> bool:
-    return (
-        isinstance(problem, AccessRefused) and problem.verdict_code == VerdictCode.NOT_FOUND_OR_NO_ACCESS
-    )
+    return isinstance(problem, AccessRefused) and problem.verdict_code == VerdictCode.NOT_FOUND_OR_NO_ACCESS
 
 
 def _lacking(this: _Walk, scope: ScopeMissing | None) -> tuple[str, ...]:
@@ -256,7 +253,9 @@ def walk_as_anybody(provider: Provider, place: RepositoryPlace, *, now: Callable
     except (ProviderError, AddressForbidden) as problem:
         evidence = problem.evidence if isinstance(problem, ProviderError) else str(problem)
         check = Check(step="public", result=evidence, at=now())
+        is_silent = isinstance(problem, ProviderUnreachable | AddressForbidden)
+        code = VerdictCode.HOST_UNREACHABLE if is_silent else VerdictCode.NOT_FOUND_OR_NO_ACCESS
         known = isinstance(problem, AccessRefused | TokenRejected | ScopeMissing)
-        return Finding(code=VerdictCode.NOT_FOUND_OR_NO_ACCESS, checks=(check,), known=known)
+        return Finding(code=code, checks=(check,), known=known)
     check = Check(step="public", result=fact.evidence, at=now())
-    return Finding(code=VerdictCode.OK_PUBLIC, checks=(check,), repository=fact, reached_by="api")
+    return Finding(code=VerdictCode.OK_PUBLIC, checks=(check,), repository=fact)
