@@ -212,7 +212,8 @@ class AccessRefused(ProviderError):
     """The token is authentic but refused here.
 
     ``verdict_code`` names the cause in the vocabulary of :class:`credentials.verdicts.VerdictCode`;
-    ``url`` is the provider's page that mends it, where the answer carried one.
+    ``url`` is the provider's page that mends it, where the answer carried one; ``granted`` are the token's
+    scopes, None where the answer did not name them.
     """
 
     code = "access_refused"
@@ -226,10 +227,12 @@ class AccessRefused(ProviderError):
         evidence: str = "",
         verdict_code: str = "not_found_or_no_access",
         url: str = "",
+        granted: tuple[str, ...] | None = None,
     ) -> None:
         super().__init__(message, status=status, evidence=evidence)
         self.verdict_code = verdict_code
         self.url = url
+        self.granted = granted
 
 
 class RequestError(ForgekeyError):

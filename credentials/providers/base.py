@@ -38,6 +38,7 @@ from credentials.providers.facts import (
 )
 from credentials.providers.grants import OAuthGrant, read_grant
 from credentials.providers.http import Auth, Door
+from credentials.providers.reading import scopes
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
 
@@ -156,6 +157,10 @@ class Provider(ABC):
         """Translate a token endpoint's JSON; errors as in :func:`credentials.providers.grants.read_grant`."""
         return read_grant(answer)
 
+    def tokens_page(self, kind: Kind) -> str:
+        """Where a person finds the tokens of this kind that they have made."""
+        return self.guide().manage_url
+
     def login_title(self, kind: Kind) -> Text:
         """What people call this kind of token here."""
         return kind.title
@@ -234,6 +239,7 @@ def not_found(answer: Answer) -> AccessRefused:
         status=answer.status,
         evidence=answer.evidence,
         verdict_code=VerdictCode.NOT_FOUND_OR_NO_ACCESS,
+        granted=scopes(answer.headers.get("X-OAuth-Scopes")),
     )
 
 

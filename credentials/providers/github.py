@@ -174,6 +174,11 @@ class GitHub(GitHubApi):
             ),
         )
 
+    def tokens_page(self, kind: Kind) -> str:
+        """Each kind has a page of its own; those of apps are listed with the apps."""
+        pages = {Kind.FINE_GRAINED_TOKEN: "personal-access-tokens", Kind.PERSONAL_TOKEN: "tokens"}
+        return f"{self.host.web_url}/settings/{pages.get(kind, 'applications')}"
+
     def oauth(self) -> OAuthEndpoints:
         """https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps"""
         return OAuthEndpoints(
@@ -186,15 +191,12 @@ class GitHub(GitHubApi):
         """Kill this one token: as the app it belongs to, or as a leaked one without any authorization."""
         if login.kind in {Kind.OAUTH, Kind.APP_TOKEN}:
             if client_secret is None or not self.host.client_id:
-                return self._by_hand("/settings/applications")
+                return self._by_hand(login.kind)
             return self._revoke_as_app(login.token, client_secret)
-        page = "/settings/tokens"
-        if login.kind is Kind.FINE_GRAINED_TOKEN:
-            page = "/settings/personal-access-tokens"
-        return self._revoke_as_leaked(login, page)
+        return self._revoke_as_leaked(login)
 
-    def _by_hand(self, page: str) -> RevocationResult:
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=f"{self.host.web_url}{page}")
+    def _by_hand(self, kind: Kind) -> RevocationResult:
+        return RevocationResult(outcome=Revocation.MANUAL, manual_url=self.tokens_page(kind))
 
     def _revoke_as_app(self, token: Secret, client_secret: Secret) -> RevocationResult:
         """https://docs.github.com/rest/apps/oauth-applications#delete-an-app-token"""
@@ -217,9 +219,9 @@ class GitHub(GitHubApi):
     def _ended_or_by_hand(self, token: Secret) -> RevocationResult:
         if self._refused(Login(token=token, kind=Kind.OAUTH)):
             return RevocationResult(outcome=Revocation.ALREADY_INVALID)
-        return self._by_hand("/settings/applications")
+        return self._by_hand(Kind.OAUTH)
 
-    def _revoke_as_leaked(self, login: Login, page: str) -> RevocationResult:
+    def _revoke_as_leaked(self, login: Login) -> RevocationResult:
         """https://docs.github.com/rest/credentials/revoke: anonymous, accepted first and done later.
 
         Older Enterprise Servers do not have the call. An authorization header makes it fail.
@@ -233,7 +235,7 @@ class GitHub(GitHubApi):
             headers=HEADERS,
         )
         if answer.status in _NOT_OFFERED:
-            return self._by_hand(page)
+            return self._by_hand(login.kind)
         if not answer.ok:
             raise self.translate(answer) or unexplained(answer)
         done = self._refused(login)

@@ -14,6 +14,7 @@ from credentials.providers.github_wordings import RepositoryMoved
 from credentials.providers.http import path_segment
 from credentials.providers.reading import objects, scopes, text
 from credentials.providers.tokens import Kind
+from credentials.verdicts import VerdictCode
 
 _OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -73,10 +74,29 @@ def single(api: GitHubApi, asked: RepositoryPlace, *, login: Login | None) -> Re
         raise AccessRefused(
             "not shown to everybody", status=problem.status, evidence=problem.evidence
         ) from problem
+    except AccessRefused as problem:
+        if login is None or not _is_too_narrow(login, problem):
+            raise
+        raise ScopeMissing(
+            "nothing private is shown without the scope",
+            status=problem.status,
+            evidence=f"{problem.evidence}: without repo",
+            required=("repo",),
+            granted=problem.granted,
+        ) from problem
     found = _fact(api, answer.json, answer, login=login)
     if found is None:
         raise unexplained(answer)
     return found
+
+
+def _is_too_narrow(login: Login, problem: AccessRefused) -> bool:
+    """Whether the token's scopes alone explain "not found": they are told beside it, as they are now.
+
+    https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
+    """
+    is_plain = problem.verdict_code == VerdictCode.NOT_FOUND_OR_NO_ACCESS and login.kind not in _LIMITED
+    return is_plain and problem.granted is not None and "repo" not in problem.granted
 
 
 def page(api: GitHubApi, login: Login, *, query: str, cursor: str) -> RepositoryPage | None:
