@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -20,6 +24,11 @@ class SchemaView(NotStored, SpectacularAPIView):
     authentication_classes = (ServiceClientAuthentication, BrowserSessionAuthentication)
     permission_classes = (Allowed,)
     renderer_classes = [OpenApiYamlRenderer, OpenApiJsonRenderer]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The words that people see of a state stand in it, and those are translated: it is the same for all."""
+        with translation.override("en"):
+            return super().dispatch(request, *args, **kwargs)
 
 
 # Swagger's page writes styles and draws its icons from data: addresses; no other page may.
