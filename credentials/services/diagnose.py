@@ -19,6 +19,7 @@ from django.utils import timezone
 from credentials.errors import CryptoError
 from credentials.models import AccessState, Credential, Hold, RepositoryAccess, Status
 from credentials.models.credential import LENDABLE
+from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, organizations, reach, rejection
@@ -90,7 +91,7 @@ def _candidates(user: Any, found: Target, among: Sequence[UUID] | None) -> list[
     mine = (
         Credential.objects.select_related("host", "owner")
         .filter(owner=user, host=found.host)
-        .exclude(status=Status.DISCONNECTED)
+        .exclude(status__in=[Status.DISCONNECTED, Status.QUARANTINED])
     )
     if among is not None:
         mine = mine.filter(pk__in=among)
@@ -142,7 +143,8 @@ def _first_that_reads(
             default_branch=public.repository.default_branch if public.repository else "",
         )
     if not refused:
-        nobody = replace(public, code=VerdictCode.NO_CREDENTIAL)
+        is_silent = public.code is VerdictCode.HOST_UNREACHABLE
+        nobody = public if is_silent else replace(public, code=VerdictCode.NO_CREDENTIAL)
         return Diagnosis(verdict=explain(found, None, nobody, user=user))
     credential, finding = _most_telling(refused)
     return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
@@ -290,7 +292,8 @@ def _keep(credential: Credential, found: Target, finding: Finding, *, actor: Act
         if finding.code is VerdictCode.RATE_LIMITED:
             holds.note_quota(current, wait=finding.retry_after, now=now)
         return finding
-    organizations.observe(current, finding.organizations, actor=actor, now=now)
+    facts = finding.organizations or _let_in(current, found, finding)
+    organizations.observe(current, facts, actor=actor, now=now)
     if finding.code in DEAD:
         believed = rejection.note(current, finding.code, actor=actor, now=now)
         return finding if believed else replace(finding, code=VerdictCode.UNKNOWN, known=False)
@@ -300,6 +303,23 @@ def _keep(credential: Credential, found: Target, finding: Finding, *, actor: Act
         holds.clear(current)
     remember(current, found.key, finding.code, now=now)
     return replace(finding, code=_as_requested(current, finding))
+
+
+def _let_in(current: Credential, found: Target, finding: Finding) -> tuple[OrganizationFact, ...]:
+    """Who was said to keep the credential out, and has just let it read something that is not for everybody."""
+    if finding.repository is None or not finding.repository.private or not finding.ok:
+        return ()
+    keys = [key.lower() for key in found.place.organizations]
+    closed = current.organizations.filter(organization__key__in=keys, state__in=organizations.BLOCKED)
+    return tuple(
+        OrganizationFact(
+            key=access.organization.key,
+            name=access.organization.name,
+            state=OrganizationState.ACCESSIBLE,
+            evidence=finding.checks[-1].result,
+        )
+        for access in closed.select_related("organization")
+    )
 
 
 def _as_requested(current: Credential, finding: Finding) -> VerdictCode:

@@ -74,12 +74,16 @@ def _links(found: Target, credential: Credential | None, finding: Finding) -> di
     kind = Kind(credential.kind) if credential else Kind.OAUTH
     key = finding.organization or found.place.owner
     pages = found.provider.organization_links(key, kind=kind, client_id=_client_id(found, credential))
+    manage = found.provider.tokens_page(kind)
+    # Where an app is installed is told by the answer; no OAuth app is approved there.
+    install = finding.url if kind is Kind.APP_TOKEN else ""
     return {
         "token": guide.create_url,
-        "manage": guide.manage_url,
-        "request": pages.request,
-        "approve": pages.approve,
+        "manage": manage,
+        "request": pages.request or install,
+        "approve": pages.approve or install,
         "sso": finding.url if finding.code is VerdictCode.SSO_REQUIRED and finding.url else pages.sso,
-        "settings": finding.url or guide.manage_url,
+        # Some answers lead to making another token, which is not this one's page.
+        "settings": finding.url if finding.url not in {"", guide.create_url} else manage,
         "fine_grained": pages.token,
     }

@@ -35,6 +35,12 @@ VARIANTS: Mapping[tuple[VerdictCode, str], Variant] = {
     (VerdictCode.TOKEN_REVOKED, "oauth"): Variant(
         steps=(_RECONNECT,),
     ),
+    (VerdictCode.TOKEN_REJECTED, "app_token"): Variant(
+        steps=(_RECONNECT,),
+    ),
+    (VerdictCode.TOKEN_EXPIRED, "app_token"): Variant(
+        steps=(_RECONNECT,),
+    ),
     (VerdictCode.SCOPE_MISSING, "oauth"): Variant(
         steps=(
             StepText(_("Reconnect, and leave every permission ticked: %(scopes)s."), action=Action.RECONNECT),
