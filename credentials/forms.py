@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from credentials.crypto.secret import Secret
 from credentials.models import Credential
 from credentials.providers.facts import TokenGuide
+from credentials.providers.repository_url import MAXIMUM_LENGTH
 from credentials.services.connect import ManualEntry
 
 _LABEL_LENGTH = Credential._meta.get_field("label").max_length
@@ -25,6 +26,25 @@ class LabelForm(forms.Form):
         max_length=_LABEL_LENGTH,
         help_text=_("Only you see it. Leave it empty to use the account's name."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class AddressForm(forms.Form):
+    """The address of a repository, as people paste it. How it is read is the services' business."""
+
+    repository_url = forms.CharField(
+        label=_("Address of the repository"),
+        max_length=MAXIMUM_LENGTH,
+        help_text=_("As it stands in the browser, or behind the clone button."),
+        widget=forms.TextInput(
+            attrs={
+                "inputmode": "url",
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                "placeholder": "https://",
+            }
+        ),
     )
 
 

@@ -9,26 +9,16 @@ from datetime import datetime
 from django.utils.text import capfirst
 
 from credentials.conf import conf
-from credentials.models import Credential, Host, OrganizationAccess, Status
-from credentials.models.organization import AccessState
+from credentials.models import Credential, Host, Status
 from credentials.providers.base import Provider
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from credentials.verdicts import Severity, Text, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict as verdict_of
-from credentials.web import words
+from credentials.web import board, words
+from credentials.web.board import OrganizationRow
+from credentials.web.verdicts import ShownVerdict, shown
 from credentials.web.words import Badge, ScopeWord
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OrganizationRow:
-    """One organization: its state, and the link that mends it with what the link says (both may be empty)."""
-
-    name: str
-    badge: Badge
-    checked_at: datetime
-    mend_url: str
-    mend_text: Text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,14 +26,14 @@ class CredentialCard:
     """Everything a page says about one credential.
 
     ``scopes`` is None while the host does not tell them. ``expires_at`` is None where the credential
-    does not end or renews itself. ``verdict`` explains a status that is not simply well.
+    does not end or renews itself. ``shown`` explains a status that is not simply well.
     """
 
     credential: Credential
     title: str
     kind: Text
     badge: Badge
-    verdict: Verdict | None
+    shown: ShownVerdict | None
     verdict_tone: str
     needs_mending: bool
     scopes: tuple[ScopeWord, ...] | None
@@ -56,7 +46,13 @@ class CredentialCard:
     can_reconnect: bool
     can_replace: bool
     can_test: bool
+    can_check: bool
     organizations_url: str
+
+    @property
+    def strangers(self) -> tuple[OrganizationRow, ...]:
+        """The organizations whose repositories are nobody's question here: the account is no member."""
+        return tuple(row for row in self.organizations if not row.is_member)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,9 +89,12 @@ def _host_card(host: Host, credentials: list[Credential], *, now: datetime) -> H
 
 
 def credential_card(
-    credential: Credential, *, now: datetime, provider: Provider | None = None
+    credential: Credential, *, now: datetime, provider: Provider | None = None, page: str = ""
 ) -> CredentialCard:
-    """The card of one credential that came from :func:`credentials.web.queries.own_credentials`."""
+    """The card of one credential that came from :func:`credentials.web.queries.own_credentials`.
+
+    ``page`` is its own page's address, where the card is shown there.
+    """
     provider = provider or hosts.provider_of(credential.host)
     kind = Kind(credential.kind)
     renews = bool(getattr(credential, "renews_itself", False)) and credential.is_lendable
@@ -107,18 +106,15 @@ def credential_card(
     verdict = _explained(credential, status, provider)
     return CredentialCard(
         credential=credential,
-        title=credential.label
-        or credential.account_name
-        or _account(credential)
-        or capfirst(str(provider.login_title(kind))),
+        title=_title(credential, provider),
         kind=provider.login_title(kind),
         badge=badge,
-        verdict=verdict,
+        shown=shown(verdict, here=page, anchor="ways") if verdict else None,
         verdict_tone=_tone(badge, verdict),
         needs_mending=verdict is not None and verdict.severity is Severity.ACTION,
         scopes=None if credential.scopes is None else words.scope_words(provider, tuple(credential.scopes)),
         missing_scopes=words.scope_words(provider, tuple(credential.missing_scopes)),
-        organizations=tuple(_organization(one) for one in _sorted(credential)),
+        organizations=board.rows(credential, provider),
         last_used_at=getattr(credential, "last_used_at", None),
         expires_at=ends,
         is_over=ends is not None and ends <= now,
@@ -126,8 +122,14 @@ def credential_card(
         can_reconnect=by_oauth and is_open,
         can_replace=is_open and not by_oauth,
         can_test=is_open,
+        can_check=is_open and credential.is_lendable,
         organizations_url=_organizations_url(credential, provider),
     )
+
+
+def title_of(credential: Credential) -> str:
+    """What a credential is called where only its name is shown."""
+    return _title(credential, hosts.provider_of(credential.host))
 
 
 def _title(credential: Credential, provider: Provider) -> str:
@@ -161,8 +163,12 @@ def _explained(credential: Credential, status: str, provider: Provider) -> Verdi
     code = credential.status_detail or _REASON.get(status, "")
     if code not in _CODES or code == VerdictCode.OK:
         return None
+    guide = provider.guide()
     return verdict_of(
         VerdictCode(code),
+        links={"token": guide.create_url, "manage": guide.manage_url},
+        variants=(f"{provider.name}:{credential.kind}", provider.name, credential.kind),
+        offers_oauth=credential.host.offers_oauth,
         values={
             "host": credential.host.name,
             "provider": provider.title,
@@ -183,21 +189,6 @@ _REASON: Mapping[str, VerdictCode] = {
     Status.RECONNECT_REQUIRED: VerdictCode.RECONNECT_REQUIRED,
     Status.LIMITED: VerdictCode.SCOPE_MISSING,
 }
-
-
-def _sorted(credential: Credential) -> list[OrganizationAccess]:
-    return sorted(credential.organizations.all(), key=lambda access: access.organization.key)
-
-
-def _organization(access: OrganizationAccess) -> OrganizationRow:
-    needs_mending = access.state != AccessState.ACCESSIBLE
-    return OrganizationRow(
-        name=access.organization.name,
-        badge=words.access_badge(access.state),
-        checked_at=access.checked_at,
-        mend_url=access.mend_url if needs_mending else "",
-        mend_text=words.MENDING.get(access.state, words.MEND),
-    )
 
 
 def _organizations_url(credential: Credential, provider: Provider) -> str:

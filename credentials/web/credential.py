@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -16,9 +17,10 @@ from credentials.errors import NotFound
 from credentials.forms import LabelForm
 from credentials.services import connect, disconnect, hosts, verify
 from credentials.services.circumstances import actor_of_user
-from credentials.web import cards, queries
+from credentials.web import board, cards, queries
 from credentials.web.reauthentication import recent_authentication_required
-from credentials.web.words import RECEIPT, WHO_CAN_FIX, severity_badge
+from credentials.web.verdicts import shown as verdict_shown
+from credentials.web.words import RECEIPT
 
 
 @never_cache
@@ -30,16 +32,19 @@ def credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, credential_id: UUID, form: LabelForm) -> HttpResponse:
     shown = queries.shown_credential(request.user, credential_id)
-    card = cards.credential_card(shown, now=timezone.now())
+    here = reverse("credential", args=[credential_id])
+    provider = hosts.provider_of(shown.host)
+    card = cards.credential_card(shown, now=timezone.now(), provider=provider, page=here)
+    changes = queries.organization_changes(shown)
     if not form.is_bound:
         form.initial = {"label": shown.label}
     context = {
         "card": card,
         "host": shown.host,
-        "provider_title": hosts.provider_of(shown.host).title,
+        "provider_title": provider.title,
+        "organizations": board.explained(card.organizations, provider, changes=changes, here=here),
         "leases": queries.recent_leases(shown),
         "form": form,
-        "who_can_fix": WHO_CAN_FIX[card.verdict.who_can_fix] if card.verdict else "",
     }
     return render(request, "credentials/credential.html", context)
 
@@ -59,10 +64,8 @@ def test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     )
     if request.headers.get("HX-Request") == "true":
         context = {
-            "verdict": found,
-            "badge": severity_badge(found.severity),
+            "shown": verdict_shown(found, here=reverse("credential", args=[chosen.pk]), anchor="ways"),
             "status": cards.credential_card(chosen, now=timezone.now()).badge,
-            "who_can_fix": WHO_CAN_FIX[found.who_can_fix],
         }
         return render(request, "credentials/_test_result.html", context)
     say = messages.success if found.ok else messages.info

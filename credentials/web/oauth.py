@@ -33,6 +33,7 @@ from credentials.verdicts import Verdict
 from credentials.web import queries
 from credentials.web.oauth_provider import HostAdapter, HostProvider
 from credentials.web.reauthentication import recent_authentication_required
+from credentials.web.verdicts import shown
 
 
 @never_cache
@@ -156,7 +157,7 @@ def _failed(
 ) -> HttpResponse:
     context = {
         "host": host,
-        "verdict": verdict,
+        "shown": shown(verdict) if verdict else None,
         "title": verdict.title if verdict else title,
         "text": verdict.summary if verdict else text,
     }

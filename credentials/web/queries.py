@@ -8,7 +8,8 @@ from uuid import UUID
 from django.db.models import BooleanField, Case, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from credentials.errors import NotFound
-from credentials.models import Credential, Host, Lease, Status
+from credentials.models import AuditEvent, Credential, Host, Lease, Notice, OrganizationAccess, Status
+from credentials.services import notices
 
 # A page has no use for what is sealed, so it does not even load it.
 _SEALED = ("access_envelope", "refresh_envelope", "fingerprint")
@@ -64,3 +65,48 @@ def recent_leases(credential: Credential, *, limit: int = 5) -> list[Lease]:
 def open_hosts() -> list[Host]:
     """The hosts people may connect accounts at."""
     return list(Host.objects.filter(is_enabled=True).order_by("name"))
+
+
+def own_access(user: Any, credential_id: UUID, organization_id: UUID) -> OrganizationAccess:
+    """What an organization answers through the user's own connected credential; else raises NotFound."""
+    access = _accesses(user, credential_id).filter(organization=organization_id).first()
+    if access is None:
+        raise NotFound("This connection knows no such organization.")
+    return access
+
+
+def access_by_key(user: Any, credential_id: UUID, key: str) -> OrganizationAccess | None:
+    """As above, by the organization's own name; None where there is none."""
+    return _accesses(user, credential_id).filter(organization__key=key.lower()).first()
+
+
+def _accesses(user: Any, credential_id: UUID) -> QuerySet[OrganizationAccess]:
+    return (
+        OrganizationAccess.objects.select_related("organization", "credential__host", "credential__owner")
+        .filter(credential=credential_id, credential__owner=user)
+        .exclude(credential__status=Status.DISCONNECTED)
+    )
+
+
+def organization_changes(credential: Credential, *, limit: int = 100) -> dict[str, list[AuditEvent]]:
+    """The latest changes on a credential's board by the organization's key, newest first."""
+    events = AuditEvent.objects.filter(
+        subject_kind="credential", subject_id=str(credential.pk), action="organization.access_changed"
+    )
+    found: dict[str, list[AuditEvent]] = {}
+    for event in events.only("at", "organization", "actor_kind", "actor_name", "data")[:limit]:
+        found.setdefault(event.organization, []).append(event)
+    return found
+
+
+def unread_notices(user: Any, *, limit: int = 10) -> list[Notice]:
+    """The newest news a person has not read, without counting the rest."""
+    return list(notices.unread(user)[:limit])
+
+
+def own_notice(user: Any, notice_id: UUID) -> Notice:
+    """A notice to this person; raises NotFound for anybody else's."""
+    notice = Notice.objects.filter(pk=notice_id, user=user).first()
+    if notice is None:
+        raise NotFound("There is no such notice.")
+    return notice

@@ -24,7 +24,7 @@ from credentials.services.connect import Connected, ManualEntry
 from credentials.verdicts import Verdict
 from credentials.web import cards, queries
 from credentials.web.reauthentication import recent_authentication_required
-from credentials.web.words import WHO_CAN_FIX
+from credentials.web.verdicts import shown
 
 
 @sensitive_post_parameters("token")
@@ -87,8 +87,7 @@ def _manual_entry(
         "guide": guide,
         "form": form,
         "replaces": replaces,
-        "verdict": verdict,
-        "who_can_fix": WHO_CAN_FIX[verdict.who_can_fix] if verdict else "",
+        "shown": shown(verdict, here=request.path, anchor="id_token") if verdict else None,
         "provider_title": hosts.provider_of(host).title,
     }
     return render(request, "credentials/token.html", context)

@@ -6,9 +6,21 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path
 from django.views.i18n import set_language
 
-from credentials.web import connections, credential, health, help, oauth, tokens
+from credentials.web import (
+    connections,
+    credential,
+    diagnose,
+    health,
+    help,
+    notices,
+    oauth,
+    organizations,
+    repositories,
+    tokens,
+)
 
 _CREDENTIAL = "credentials/<uuid:credential_id>/"
+_ORGANIZATION = f"{_CREDENTIAL}organizations/<uuid:organization_id>/"
 
 urlpatterns = [
     path("", connections.connections, name="connections"),
@@ -23,6 +35,12 @@ urlpatterns = [
     path(f"{_CREDENTIAL}rename/", credential.rename, name="credential_rename"),
     path(f"{_CREDENTIAL}reconnect/", connections.reconnect, name="credential_reconnect"),
     path(f"{_CREDENTIAL}disconnect/", credential.ask_and_disconnect, name="credential_disconnect"),
+    path(f"{_CREDENTIAL}organizations/refresh/", organizations.refresh, name="organizations_refresh"),
+    path(f"{_ORGANIZATION}request/", organizations.request_access, name="organization_request"),
+    path(f"{_ORGANIZATION}denied/", organizations.denied, name="organization_denied"),
+    path(f"{_CREDENTIAL}repositories/", repositories.repositories, name="repositories"),
+    path("diagnose/", diagnose.diagnose, name="diagnose"),
+    path("notices/<uuid:notice_id>/read/", notices.read, name="notice_read"),
     path("help/", help.index, name="help_index"),
     path("help/<slug:topic>/", help.topic, name="help"),
     path("language/", login_not_required(set_language), name="set_language"),

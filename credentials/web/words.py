@@ -74,15 +74,17 @@ WHO_CAN_FIX: Mapping[WhoCanFix, Text] = {
     WhoCanFix.NOBODY: _("Nobody has to act."),
 }
 
-# What the link beside an organization says, by what it mends.
-MENDING: Mapping[str, Text] = {
-    AccessState.NOT_APPROVED: _("Request access"),
-    AccessState.REQUESTED: _("See the request"),
-    AccessState.SSO_REQUIRED: _("Authorize single sign-on"),
-    AccessState.TOKEN_PENDING: _("See the request"),
+# What was looked at, by the step's name in a verdict.
+CHECKED: Mapping[str, Text] = {
+    "credential": _("What is known of the connection"),
+    "secret": _("The stored token"),
+    "verify": _("The token"),
+    "host": _("The host"),
+    "api": _("The host's API"),
+    "git": _("Git itself"),
+    "organization": _("The organization"),
+    "public": _("Without any token"),
 }
-
-MEND = _("See it there")
 
 RECEIPT: Mapping[Revocation, Text] = {
     Revocation.REVOKED: _("The host confirms that the token is revoked. It opens nothing any more."),

@@ -63,6 +63,23 @@ class Watched:
         found: dict[str, Any] = Axe().run(self.page, options={"preload": False}).response
         return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
 
+    def faults(self) -> list[str]:
+        """Everything wrong with the page as it stands; then nothing of it counts again."""
+        wide = [f"{self.overflow()} pixels too wide"] if self.overflow() > 0 else []
+        found = [*self.complaints, *self.strangers, *wide, *self.violations()]
+        self.complaints.clear()
+        self.strangers.clear()
+        return [f"{self.page.url}: {fault}" for fault in found]
+
+    def unfold(self) -> None:
+        """Open everything that opens, so that it is looked at, too."""
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+
+    def picture(self, name: str) -> None:
+        """Keep how the page looks, where ``FORGEKEY_PICTURES`` names a folder: the documentation's come so."""
+        if folder := os.environ.get("FORGEKEY_PICTURES"):
+            self.page.screenshot(path=f"{folder}/{name}.png", full_page=True, caret="initial")
+
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""
         width: int = self.page.evaluate(

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Lease, Status
+from credentials.models import AccessState, Credential, Lease, Status
 from credentials.providers.tokens import Kind
+from credentials.services import notices
 from tests import builders
-from tests.browser.chromium import DESK, PHONE, Scheme, Watched, browsing, sign_in
+from tests.browser.chromium import DESK, PHONE, Scheme, browsing, sign_in
 from tests.credentials.web.visitor import sandbox_host
 from tests.sandbox import RunningSandbox
 
@@ -38,13 +38,6 @@ ALLAUTH = (
 LOOKS: tuple[tuple[int, Scheme], ...] = ((DESK, "light"), (PHONE, "dark"), (PHONE, "light"))
 
 
-@pytest.fixture(autouse=True)
-def plain_http(settings: Any) -> None:
-    """The test server speaks plain HTTP."""
-    cache.clear()
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
-
-
 @pytest.fixture
 def full_house(alice: User) -> list[Credential]:
     """One credential in each state that looks different."""
@@ -62,8 +55,15 @@ def full_house(alice: User) -> list[Credential]:
         account_name="octo-alice",
         scopes=["repo", "read:org"],
     )
-    for key, state in (("acme", "accessible"), ("assxxx", "not_approved"), ("sso-corp", "sso_required")):
-        builders.access(granted, key, state=state, mend_url=github.web_url)
+    for state in AccessState.values:
+        access = builders.access(
+            granted,
+            f"the-{state}-corp",
+            state=state,
+            mend_url=github.web_url,
+            evidence=f"GET /{'x' * 90} 403",
+        )
+    notices.about_organization(access, notices.Code.ORGANIZATION_OPENED, now=now)
     limited = builders.credential(
         alice,
         github,
@@ -97,6 +97,8 @@ def addresses(held: list[Credential]) -> list[str]:
         reverse("connect_choose"),
         reverse("connect", kwargs={"slug": "github"}),
         reverse("token", kwargs={"slug": "bitbucket"}),
+        reverse("diagnose"),
+        reverse("repositories", kwargs={"credential_id": held[0].pk}),
         reverse("help_index"),
         reverse("help", kwargs={"topic": "organization-not-approved"}),
         reverse("help", kwargs={"topic": "conflict"}),
@@ -108,16 +110,6 @@ def addresses(held: list[Credential]) -> list[str]:
     return [*ours, *map(reverse, ALLAUTH)]
 
 
-def faults(window: Watched) -> list[str]:
-    """Everything wrong with the page as it stands."""
-    address = window.page.url
-    wide = [f"{window.overflow()} pixels too wide"] if window.overflow() > 0 else []
-    found = [*window.complaints, *window.strangers, *wide, *window.violations()]
-    window.complaints.clear()
-    window.strangers.clear()
-    return [f"{address}: {fault}" for fault in found]
-
-
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_no_page_has_a_fault(
     chromium: Browser, live_server: Any, full_house: list[Credential], width: int, scheme: Scheme
@@ -126,22 +118,23 @@ def test_no_page_has_a_fault(
     with browsing(chromium, live_server.url, width=width, scheme=scheme) as window:
         page = window.page
         page.goto("/accounts/login/")
-        found += faults(window)
+        found += window.faults()
         sign_in(page, "alice")
-        found += faults(window)
+        found += window.faults()
         page.goto(reverse("account_reauthenticate"))
         page.get_by_label("Password", exact=True).fill("alice-demo")
         page.get_by_role("button", name="Confirm").click()
         for address in addresses(full_house):
             page.goto(address)
             assert page.url == f"{live_server.url}{address}", "led elsewhere, so this page was not looked at"
-            found += faults(window)
+            window.unfold()
+            found += window.faults()
         page.goto(reverse("token", kwargs={"slug": "gitlab"}))
         page.locator("#id_token").fill("ghp_" + "k" * 36)
         page.get_by_role("button", name="Check and store").click()
         expect(page.get_by_role("alert")).to_contain_text("another provider")
         expect(page.locator("#id_token")).to_have_value("")
-        found += faults(window)
+        found += window.faults()
     assert found == []
 
 
@@ -150,7 +143,7 @@ def test_an_empty_house_has_no_fault(chromium: Browser, live_server: Any, alice:
     with browsing(chromium, live_server.url, width=PHONE) as window:
         sign_in(window.page, "alice")
         window.page.goto("/")
-        assert faults(window) == []
+        assert window.faults() == []
         expect(window.page.get_by_role("link", name="Connect an account")).to_be_visible()
 
 
@@ -163,7 +156,7 @@ def test_the_result_of_a_test_appears_on_the_page(
         page.goto(reverse("credential", kwargs={"credential_id": full_house[0].pk}))
         page.get_by_role("button", name="Test").click()
         expect(page.locator("#test-result")).to_contain_text("does not answer")
-        assert faults(window) == []
+        assert window.faults() == []
 
 
 def test_a_test_after_the_session_ended_leads_to_the_sign_in(
@@ -205,13 +198,13 @@ def test_an_account_is_connected_by_oauth_and_its_page_shows_what_was_learned(
         page.wait_for_url("**/connect/confirm/**")
         expect(page.get_by_role("heading", level=1)).to_contain_text("octo-alice to alice")
         window.strangers.clear()
-        assert faults(window) == []
+        assert window.faults() == []
         assert not Credential.objects.exists()
         page.get_by_role("button", name="Yes, link them").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("octo-alice")
         expect(page.get_by_role("region", name="Organizations")).to_contain_text("assxxx")
         window.strangers.clear()
-        assert faults(window) == []
+        assert window.faults() == []
     assert Credential.objects.get().owner == alice
 
 
@@ -253,7 +246,7 @@ def test_a_stale_sign_in_is_proved_again_and_leads_back(
         time.sleep(2)
         page.get_by_role("button", name="Check and store").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Is it still you?")
-        assert faults(window) == []
+        assert window.faults() == []
         page.get_by_label("Password", exact=True).fill("alice-demo")
         page.get_by_role("button", name="Confirm").click()
         expect(page.locator("main")).to_contain_text("please enter it again")

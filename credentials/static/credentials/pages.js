@@ -8,3 +8,32 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
     elt.submit();
   }
 });
+
+// A text to send to somebody: copied by a button, which only shows where this runs.
+function offerCopies(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+  }
+}
+
+async function copy(button) {
+  const field = document.getElementById(button.dataset.copy);
+  const said = button.parentElement.querySelector("[role=status]");
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    said.textContent = said.dataset.copied;
+  } catch {
+    // Browsers hide the clipboard from pages that came without encryption; the text is selected all the same.
+    said.textContent = said.dataset.selected;
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) {
+    copy(button);
+  }
+});
+document.addEventListener("htmx:load", (event) => offerCopies(event.detail.elt));
+offerCopies(document);

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from credentials.models import Lease, Status
+from credentials.models import AccessState, Lease, Status
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from tests import builders
@@ -117,20 +117,49 @@ def test_every_status_has_a_word_and_an_icon(alice: User) -> None:
         assert f"</svg>\n{status.label}</span>" in html, status
 
 
-def test_each_organization_has_its_state_and_the_link_that_mends_it(alice: User) -> None:
-    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
-    for key, state, url in (
-        ("acme", "accessible", "https://example.org/never-shown"),
-        ("assxxx", "not_approved", "https://example.org/ask"),
-        ("sso-corp", "sso_required", "https://example.org/sso"),
-    ):
-        builders.access(held, key, state=state, mend_url=url)
+def test_each_organization_has_its_state_and_the_button_that_mends_it(alice: User) -> None:
+    github = oauth_host()
+    held = builders.credential(alice, github, kind=Kind.OAUTH)
+    accesses = {
+        key: builders.access(held, key, state=state, mend_url=f"{github.web_url}/{path}")
+        for key, state, path in (
+            ("acme", "accessible", "never-shown"),
+            ("assxxx", "not_approved", "ask"),
+            ("sso-corp", "sso_required", "orgs/sso-corp/sso?authorization_request=1"),
+        )
+    }
     html = page(visit(alice))
-    assert 'href="https://example.org/ask"' in html
+    asking = {"credential_id": held.pk, "organization_id": accesses["assxxx"].organization_id}
+    assert f'action="{reverse("organization_request", kwargs=asking)}"' in html
     assert "Request access" in html
-    assert 'href="https://example.org/sso"' in html
+    assert f'href="{github.web_url}/orgs/sso-corp/sso?authorization_request=1"' in html
     assert "never-shown" not in html
     assert "/settings/connections/applications/client-of-forgekey" in html
+
+
+def test_nobody_is_led_to_where_the_host_does_not_vouch_for(alice: User) -> None:
+    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
+    for state in AccessState.values:
+        builders.access(held, state, state=state, mend_url="https://evil.example/")
+    assert "evil.example" not in page(visit(alice))
+
+
+def test_organizations_one_is_no_member_of_are_counted_and_not_listed_among_the_others(alice: User) -> None:
+    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH)
+    builders.access(held, "acme", state="accessible")
+    builders.access(held, "strangers", state="no_membership")
+    html = page(visit(alice))
+    assert "1 more: not a member" in html
+    assert html.index("<strong>acme</strong>") < html.index("<details") < html.index("strangers")
+
+
+def test_a_card_names_the_first_step_that_mends_it_and_leads_there(alice: User) -> None:
+    held = builders.credential(
+        alice, oauth_host(), kind=Kind.OAUTH, status=Status.RECONNECT_REQUIRED, account_name="octo-alice"
+    )
+    html = page(visit(alice))
+    address = reverse("credential", kwargs={"credential_id": held.pk})
+    assert f'<a href="{address}" rel="noopener">Reconnect; the connection keeps its name' in html
 
 
 def test_a_host_that_was_switched_off_keeps_its_card_but_offers_no_test(alice: User) -> None:

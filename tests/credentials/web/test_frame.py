@@ -35,6 +35,8 @@ def values(route: str, held: Credential | None = None) -> dict[str, Any]:
         "slug": "github",
         "topic": "ok",
         "pending_id": uuid4(),
+        "organization_id": uuid4(),
+        "notice_id": uuid4(),
         "credential_id": held.pk if held else uuid4(),
     }
     return {name: value for name, value in made.items() if f":{name}>" in route}
@@ -51,7 +53,7 @@ def own_pages(held: Credential) -> list[str]:
     routes = {pattern.name: str(pattern.pattern) for pattern in urls.urlpatterns}
     return [
         reverse(name, kwargs=values(routes[name], held))
-        for name in (*names, "credential_disconnect", "help_index", "help")
+        for name in (*names, "credential_disconnect", "repositories", "diagnose", "help_index", "help")
     ]
 
 
