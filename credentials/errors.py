@@ -184,6 +184,11 @@ class TokenRejected(ProviderError):
         super().__init__(message, status=status, evidence=evidence)
         self.reason = reason
 
+    @property
+    def verdict_code(self) -> str:
+        """The refusal in the vocabulary of :class:`credentials.verdicts.VerdictCode`."""
+        return {"expired": "token_expired", "revoked": "token_revoked"}.get(self.reason, "token_rejected")
+
 
 class ScopeMissing(ProviderError):
     """The token is authentic but lacks a scope.

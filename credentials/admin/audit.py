@@ -19,49 +19,15 @@ from credentials.admin.filters import ChoiceFilter, HostFilter
 from credentials.admin.paging import REACH, CappedPaginator
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.models import AuditEvent, Host, ServiceClient
+from credentials.models.audit import Action
 from credentials.verdicts import Text
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
-# What an action means, in words. A filter by it is a choice from this list: asking the trail which
-# actions it holds would read all of it.
-ACTIONS: Mapping[str, Text] = {
-    "credential.connected": gettext_lazy("connected"),
-    "credential.reconnected": gettext_lazy("reconnected"),
-    "credential.replaced": gettext_lazy("secret replaced"),
-    "credential.renamed": gettext_lazy("renamed"),
-    "credential.opened": gettext_lazy("opened for a check"),
-    "credential.verified": gettext_lazy("checked"),
-    "credential.expiring": gettext_lazy("expires soon"),
-    "credential.expired": gettext_lazy("expired"),
-    "credential.rewrapped": gettext_lazy("sealed under a newer key"),
-    "connection.rewrapped": gettext_lazy("waiting connection sealed under a newer key"),
-    "host.rewrapped": gettext_lazy("client secret sealed under a newer key"),
-    "purpose_key.rewrapped": gettext_lazy("purpose key sealed under a newer key"),
-    "credential.disconnected": gettext_lazy("disconnected"),
-    "credential.revocation": gettext_lazy("revocation asked at the host"),
-    "connection.pending": gettext_lazy("connection waits for its owner"),
-    "connection.confirmed": gettext_lazy("connection confirmed"),
-    "connection.canceled": gettext_lazy("connection canceled"),
-    "organization.access_changed": gettext_lazy("an organization answers differently"),
-    "lease.created": gettext_lazy("lent"),
-    "lease.repeated": gettext_lazy("lent again to a repeated request"),
-    "lease.refused": gettext_lazy("refused to lend"),
-    "lease.reported": gettext_lazy("borrower reported"),
-    "lease.ended": gettext_lazy("lease ended"),
-    "host.added": gettext_lazy("host registered"),
-    "host.changed": gettext_lazy("host changed"),
-    "host.enabled": gettext_lazy("host opened"),
-    "host.disabled": gettext_lazy("host closed"),
-    "host.client_secret_opened": gettext_lazy("client secret of a host used"),
-    "client.created": gettext_lazy("service client made"),
-    "client.key_renewed": gettext_lazy("service key renewed"),
-    "client.revoked": gettext_lazy("service client revoked"),
-    "user.added": gettext_lazy("person added"),
-    "user.changed": gettext_lazy("person changed"),
-    "user.removed": gettext_lazy("person removed"),
-}
+# A filter by what was done is a choice from this list: asking the trail which actions it holds would read
+# all of it.
+ACTIONS: Mapping[str, Text] = dict(Action.choices)
 _ACTORS: Mapping[str, Text] = {
     "user": gettext_lazy("person"),
     "client": gettext_lazy("service client"),

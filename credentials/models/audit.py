@@ -14,6 +14,56 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
+class Action(models.TextChoices):
+    """Everything that an event can say was done, with the words people read. Nothing else is recorded."""
+
+    CREDENTIAL_CONNECTED = "credential.connected", _("connected")
+    CREDENTIAL_RECONNECTED = "credential.reconnected", _("reconnected")
+    CREDENTIAL_REPLACED = "credential.replaced", _("secret replaced")
+    CREDENTIAL_RENAMED = "credential.renamed", _("renamed")
+    CREDENTIAL_OPENED = "credential.opened", _("opened for a check")
+    CREDENTIAL_VERIFIED = "credential.verified", _("checked")
+    CREDENTIAL_EXPIRING = "credential.expiring", _("expires soon")
+    CREDENTIAL_EXPIRED = "credential.expired", _("expired")
+    CREDENTIAL_REWRAPPED = "credential.rewrapped", _("sealed under a newer key")
+    CREDENTIAL_DISCONNECTED = "credential.disconnected", _("disconnected")
+    CREDENTIAL_REVOCATION = "credential.revocation", _("revocation asked at the host")
+    CONNECTION_REWRAPPED = "connection.rewrapped", _("waiting connection sealed under a newer key")
+    CONNECTION_PENDING = "connection.pending", _("connection waits for its owner")
+    CONNECTION_CONFIRMED = "connection.confirmed", _("connection confirmed")
+    CONNECTION_CANCELED = "connection.canceled", _("connection canceled")
+    ORGANIZATION_ACCESS_CHANGED = "organization.access_changed", _("an organization answers differently")
+    REPOSITORY_DIAGNOSED = "repository.diagnosed", _("repository looked into")
+    LEASE_CREATED = "lease.created", _("lent")
+    LEASE_REPEATED = "lease.repeated", _("lent again to a repeated request")
+    LEASE_REFUSED = "lease.refused", _("refused to lend")
+    LEASE_REPORTED = "lease.reported", _("borrower reported")
+    LEASE_ENDED = "lease.ended", _("lease ended")
+    HOST_REWRAPPED = "host.rewrapped", _("client secret sealed under a newer key")
+    HOST_ADDED = "host.added", _("host registered")
+    HOST_CHANGED = "host.changed", _("host changed")
+    HOST_ENABLED = "host.enabled", _("host opened")
+    HOST_DISABLED = "host.disabled", _("host closed")
+    HOST_CLIENT_SECRET_OPENED = "host.client_secret_opened", _("client secret of a host used")
+    CLIENT_CREATED = "client.created", _("service client made")
+    CLIENT_KEY_RENEWED = "client.key_renewed", _("service key renewed")
+    CLIENT_REVOKED = "client.revoked", _("service client revoked")
+    DOCTOR_LOOKED = "doctor.looked", _("the doctor tried whether an event can be written")
+    USER_ADDED = "user.added", _("person added")
+    USER_CHANGED = "user.changed", _("person changed")
+    USER_REMOVED = "user.removed", _("person removed")
+    PURPOSE_KEY_REWRAPPED = "purpose_key.rewrapped", _("purpose key sealed under a newer key")
+
+
+# After these a credential's envelopes differ from before: the last of them says what its row holds.
+WRITES_ENVELOPES = (
+    Action.CREDENTIAL_CONNECTED,
+    Action.CREDENTIAL_REPLACED,
+    Action.CREDENTIAL_RECONNECTED,
+    Action.CREDENTIAL_REWRAPPED,
+)
+
+
 class AuditEvent(models.Model):
     """One thing that happened: who did what to whom, when and why.
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from credentials.crypto.envelope import MINIMUM_LENGTH, Binding
 from credentials.models.host import Host
 from credentials.providers.tokens import Kind
+from credentials.verdicts import VerdictCode
 
 
 class Status(models.TextChoices):
@@ -33,6 +34,17 @@ class Status(models.TextChoices):
 
 # What may be lent. Not checked yet is lent too: a provider's outage must not stop an import.
 LENDABLE = (Status.VALID, Status.LIMITED, Status.EXPIRING, Status.UNVERIFIED)
+
+
+# What only a person can renew by going through the host's consent again.
+_RENEWED_BY_CONSENT = (Kind.OAUTH, Kind.APP_TOKEN)
+
+
+def ended(kind: str) -> tuple[Status, VerdictCode]:
+    """What a credential of this kind is once its known end has come, and how that is told."""
+    if kind in _RENEWED_BY_CONSENT:
+        return Status.RECONNECT_REQUIRED, VerdictCode.RECONNECT_REQUIRED
+    return Status.EXPIRED, VerdictCode.TOKEN_EXPIRED
 
 
 class Hold(models.TextChoices):

@@ -50,7 +50,7 @@ class Host(models.Model):
     @property
     def binding_key(self) -> str:
         """What an envelope is bound to: moving a token to another address makes it unreadable."""
-        return "|".join((self.provider, self.web_url, self.api_url))
+        return host_binding(self.provider, self.web_url, self.api_url)
 
     @property
     def offers_oauth(self) -> bool:
@@ -65,3 +65,8 @@ class Host(models.Model):
             host=self.binding_key,
             generation=generation,
         )
+
+
+def host_binding(provider: str, web_url: str, api_url: str) -> str:
+    """The part of an envelope's binding that names its host (the lend path holds no model)."""
+    return "|".join((provider, web_url, api_url))

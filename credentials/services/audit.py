@@ -21,6 +21,7 @@ from django.utils import timezone
 from credentials.crypto import purpose as purposes
 from credentials.errors import AuditUnavailable
 from credentials.models import AuditEvent
+from credentials.models.audit import Action
 from credentials.services import vault
 
 # Everything the MAC covers, in this order. The order is part of the format: only ever append.
@@ -62,7 +63,6 @@ DATA_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "organizations": list,
     "changed": list,
     "key_id": str,
-    "count": int,
     "envelope_mac": str,
     "expires_at": str,
 }
@@ -113,10 +113,11 @@ def build(
     reference: str = "",
     data: Mapping[str, object] | None = None,
 ) -> AuditEvent:
-    """An unsaved event with its MAC. Raises ValueError for data outside the allow-list."""
+    """An unsaved event with its MAC. Raises ValueError for an unknown action, and for data outside the
+    allow-list."""
     event = AuditEvent(
         at=at or timezone.now(),
-        action=action,
+        action=Action(action).value,
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name,

@@ -15,6 +15,7 @@ from django.db import transaction
 from credentials.crypto import purpose as purposes
 from credentials.models import AuditEvent, AuditHead, AuditSeal, Credential, Status
 from credentials.models.append_only import FIRST_LINK, link_after
+from credentials.models.audit import WRITES_ENVELOPES
 from credentials.services import audit, vault
 
 _PAGE = 5000
@@ -147,21 +148,12 @@ def _row_fits(credential: Credential | None) -> bool:
         return True
     last = (
         AuditEvent.objects.filter(
-            subject_kind="credential", subject_id=str(credential.pk), action__in=WRITING_ACTIONS
+            subject_kind="credential", subject_id=str(credential.pk), action__in=WRITES_ENVELOPES
         )
         .order_by("-seq")
         .first()
     )
     return last is not None and last.data.get("envelope_mac") == vault.envelope_mac(credential)
-
-
-# Every action after which a credential's envelopes differ from before.
-WRITING_ACTIONS = (
-    "credential.connected",
-    "credential.replaced",
-    "credential.reconnected",
-    "credential.rewrapped",
-)
 
 
 def seal(*, now: datetime, anchor: Path | None = None) -> AuditSeal | None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from credentials.models import Status
-from credentials.models.credential import LENDABLE
+from credentials.models.credential import LENDABLE, ended
 from credentials.verdicts import VerdictCode
 
 
@@ -208,9 +208,7 @@ def explain_refusal(choice: Choice) -> tuple[VerdictCode, Candidate | None]:
     """The verdict where nothing was chosen, and the candidate whose mending would help most."""
     for judged in choice.judged:
         if judged.reason is Reason.EXPIRES_TOO_SOON:
-            oauth = judged.candidate.kind == "oauth"
-            code = VerdictCode.RECONNECT_REQUIRED if oauth else VerdictCode.TOKEN_EXPIRED
-            return code, judged.candidate
+            return ended(judged.candidate.kind)[1], judged.candidate
     for judged in choice.judged:
         if judged.reason is Reason.CANNOT_READ_IT:
             return VerdictCode(judged.candidate.verdict), judged.candidate

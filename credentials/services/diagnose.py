@@ -18,10 +18,9 @@ from django.utils import timezone
 
 from credentials.errors import CryptoError
 from credentials.models import AccessState, Credential, Hold, RepositoryAccess, Status
-from credentials.models.credential import LENDABLE
+from credentials.models.credential import LENDABLE, ended
 from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.repository_url import RepositoryAddress, parse
-from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, organizations, reach, rejection
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import REFUSAL_KEPT, STATUS_VERDICTS, rank
@@ -255,9 +254,9 @@ def _without_asking(credential: Credential, found: Target, *, now: datetime) -> 
         code = STATUS_VERDICTS.get(Status(credential.status), VerdictCode.UNKNOWN)
         return Finding(code=code, checks=(Check(step="credential", result=credential.status, at=now),))
     if credential.expires_at is not None and credential.expires_at <= now:
-        is_oauth = credential.kind == Kind.OAUTH
-        code = VerdictCode.RECONNECT_REQUIRED if is_oauth else VerdictCode.TOKEN_EXPIRED
-        return Finding(code=code, checks=(Check(step="credential", result="expired", at=now),))
+        return Finding(
+            code=ended(credential.kind)[1], checks=(Check(step="credential", result="expired", at=now),)
+        )
     if holds.is_held(credential, now=now, by_hand=True):
         return _resting(credential, found, now=now)
     if gate.is_open(credential.host, now=now):

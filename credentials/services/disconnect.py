@@ -12,7 +12,8 @@ from credentials.crypto.secret import Secret
 from credentials.errors import CryptoError, ForgekeyError
 from credentials.models import Credential, Status
 from credentials.providers.facts import Revocation, RevocationResult
-from credentials.services import audit, hosts, vault
+from credentials.providers.tokens import Kind
+from credentials.services import audit, hosts, oauth, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import login_of, subject_of
 
@@ -29,7 +30,7 @@ def disconnect(
     if not credential.is_connected:
         return RevocationResult(outcome=Revocation.ALREADY_INVALID)
     token = _take_secret(actor=actor, credential=credential, now=now())
-    result = _revoke(credential, token, now=now)
+    result = _revoke(credential, token, actor=actor, now=now)
     audit.record(
         "credential.revocation",
         actor=actor,
@@ -65,13 +66,23 @@ def _take_secret(*, actor: Actor, credential: Credential, now: datetime) -> Secr
         return None
 
 
-def _revoke(credential: Credential, token: Secret | None, *, now: Callable[[], datetime]) -> RevocationResult:
+def _revoke(
+    credential: Credential, token: Secret | None, *, actor: Actor, now: Callable[[], datetime]
+) -> RevocationResult:
     provider = hosts.provider_of(credential.host, now=now)
     by_hand = RevocationResult(outcome=Revocation.MANUAL, manual_url=provider.guide().manage_url)
     if token is None:
         return by_hand
     try:
-        client_secret = vault.open_client_secret(credential.host) if credential.host.offers_oauth else None
-        return provider.revoke(login_of(credential, token), client_secret=client_secret)
+        return provider.revoke(
+            login_of(credential, token), client_secret=_client_secret(credential, actor=actor)
+        )
     except ForgekeyError:
         return by_hand
+
+
+def _client_secret(credential: Credential, *, actor: Actor) -> Secret | None:
+    """What the host's app needs to revoke its own tokens; a token made by hand needs none."""
+    if credential.kind not in {Kind.OAUTH, Kind.APP_TOKEN} or not credential.host.offers_oauth:
+        return None
+    return oauth.open_client_secret(credential.host, actor=actor, purpose="revocation")

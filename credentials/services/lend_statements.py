@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from credentials.models import AuditEvent, Hold, Lease, ServiceClient, Status
 from credentials.models.credential import LENDABLE
+from credentials.models.host import host_binding
 from credentials.providers.repository_url import parse
 from credentials.services import audit
 from credentials.services.choice import Candidate
@@ -197,7 +198,7 @@ def _candidate(row: Row, *, organization: str) -> Candidate:
         owner_id=row["owner_id"],
         host_slug=row["slug"],
         host_name=row["host_name"],
-        host_binding="|".join((row["provider"], row["web_url"], row["api_url"])),
+        host_binding=host_binding(row["provider"], row["web_url"], row["api_url"]),
         provider=row["provider"],
         web_url=row["web_url"],
         api_url=row["api_url"],

@@ -10,13 +10,24 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from credentials.conf import conf
-from credentials.models import Credential, IdempotencyRecord, PendingConnection, Status
+from credentials.models import (
+    Credential,
+    IdempotencyRecord,
+    Notice,
+    Organization,
+    PendingConnection,
+    RepositoryAccess,
+    Status,
+)
+from credentials.models.credential import LENDABLE, ended
 from credentials.providers.tokens import Kind
 from credentials.services import audit, audit_proof, notices, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
 IDEMPOTENCY_KEPT = timedelta(days=1)
+# A season: long enough for the import that is repeated every quarter.
+MEMORY_KEPT = timedelta(days=100)
 _ACTOR = Actor.system("maintenance")
 
 
@@ -26,6 +37,7 @@ def run(*, now: datetime) -> dict[str, int]:
         "pending connections dropped": drop_pending(now=now),
         "idempotency records dropped": drop_idempotency(now=now),
         "credentials that reached their end": mark_ends(now=now),
+        "memories dropped": drop_memories(now=now),
         "seals made": seal(now=now),
     }
 
@@ -48,12 +60,25 @@ def drop_idempotency(*, now: datetime) -> int:
     return IdempotencyRecord.objects.filter(created_at__lt=now - IDEMPOTENCY_KEPT).delete()[0]
 
 
+def drop_memories(*, now: datetime) -> int:
+    """Forget what nobody has looked at for long: it would be asked again anyway."""
+    old = now - MEMORY_KEPT
+    lists = (
+        RepositoryAccess.objects.filter(checked_at__lt=old),
+        Notice.objects.filter(created_at__lt=old),
+        Organization.objects.filter(accesses=None, first_seen_at__lt=old).exclude(last_named_at__gte=old),
+    )
+    return sum(rows.delete()[0] for rows in lists)
+
+
 def mark_ends(*, now: datetime) -> int:
     """Mark credentials whose known end has come or is near. OAuth tokens are short-lived by nature."""
-    live = Credential.objects.filter(status__in=(Status.VALID, Status.LIMITED, Status.EXPIRING))
-    over = _mark(live.filter(expires_at__lte=now), Status.EXPIRED)
+    live = Credential.objects.filter(status__in=LENDABLE)
+    over = live.filter(expires_at__lte=now)
     near = live.filter(status=Status.VALID, expires_at__lte=now + conf.expiring_window, expires_at__gt=now)
-    return over + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING)
+    kinds = over.order_by().values_list("kind", flat=True).distinct()
+    marked = sum(_mark(over.filter(kind=kind), ended(kind)[0]) for kind in list(kinds))
+    return marked + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING)
 
 
 def _mark(credentials: QuerySet[Credential], status: Status) -> int:
@@ -66,7 +91,7 @@ def _mark(credentials: QuerySet[Credential], status: Status) -> int:
                 continue
             Credential.objects.filter(pk=pk).update(status=status)
             audit.record(
-                "credential.expired" if status is Status.EXPIRED else "credential.expiring",
+                "credential.expiring" if status is Status.EXPIRING else "credential.expired",
                 actor=_ACTOR,
                 subject=subject_of(credential),
                 data={"status_before": before, "status": status.value},

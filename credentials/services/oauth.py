@@ -20,6 +20,16 @@ def scopes_of(host: Host) -> tuple[str, ...]:
     return tuple(host.oauth_scopes) or hosts.provider_of(host).oauth().scopes
 
 
+def open_client_secret(host: Host, *, actor: Actor, purpose: str) -> Secret:
+    """The client secret of a host, after the event that says why; raises as the vault does."""
+    return vault.open_client_secret(
+        host,
+        record=lambda: audit.record_durably(
+            "host.client_secret_opened", actor=actor, subject=hosts.subject_of(host), purpose=purpose
+        ),
+    )
+
+
 def exchange(
     *,
     actor: Actor,
@@ -36,10 +46,7 @@ def exchange(
     """
     provider = hosts.provider_of(host, now=now)
     endpoints = provider.oauth()
-    audit.record_durably(
-        "host.client_secret_opened", actor=actor, subject=hosts.subject_of(host), purpose="oauth code"
-    )
-    client_secret = vault.open_client_secret(host)
+    client_secret = open_client_secret(host, actor=actor, purpose="oauth code")
     form: dict[str, str | Secret] = {
         "grant_type": "authorization_code",
         "code": code,

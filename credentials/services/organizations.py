@@ -28,6 +28,7 @@ from credentials.providers.facts import Login, OrganizationFact, OrganizationSta
 from credentials.services import audit, gate, holds, hosts, notices, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
+from credentials.verdicts import VerdictCode
 
 # An answer that somebody is waiting to see change, and one that only time or a person changes.
 WAITING = (AccessState.REQUESTED, AccessState.TOKEN_PENDING)
@@ -273,7 +274,7 @@ def _keep(credential: Credential, asked: _Asked, *, actor: Actor, now: datetime)
     ]
     observe(current, [*asked.facts, *unseen], actor=actor, now=now)
     if asked.dead is not None:
-        rejection.note(current, rejection.code_of(asked.dead), actor=actor, now=now)
+        rejection.note(current, VerdictCode(asked.dead.verdict_code), actor=actor, now=now)
     elif isinstance(asked.problem, TokenRejected):
         holds.note_refusal(current, now=now)
     elif isinstance(asked.problem, ProviderRateLimited):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from credentials.errors import AddressForbidden, ProviderError, TokenRejected
 from credentials.models import Credential, Status
-from credentials.models.credential import LENDABLE
+from credentials.models.credential import LENDABLE, ended
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind
@@ -21,18 +21,10 @@ DEAD = (VerdictCode.TOKEN_REJECTED, VerdictCode.TOKEN_EXPIRED, VerdictCode.TOKEN
 LAG = timedelta(minutes=2)
 
 
-def code_of(problem: TokenRejected) -> VerdictCode:
-    """The verdict of a refused token."""
-    return {
-        "expired": VerdictCode.TOKEN_EXPIRED,
-        "revoked": VerdictCode.TOKEN_REVOKED,
-    }.get(problem.reason, VerdictCode.TOKEN_REJECTED)
-
-
 def failed_status(credential: Credential, code: VerdictCode) -> Status:
     """The status of a credential whose token the provider confirmed to be dead."""
     if code is VerdictCode.TOKEN_EXPIRED:
-        return Status.EXPIRED
+        return ended(credential.kind)[0]
     if credential.kind in {Kind.OAUTH, Kind.APP_TOKEN}:
         return Status.RECONNECT_REQUIRED
     return Status.REJECTED

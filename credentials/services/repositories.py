@@ -20,6 +20,7 @@ from credentials.providers.facts import RepositoryPage
 from credentials.services import gate, holds, hosts, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login
+from credentials.verdicts import VerdictCode
 from credentials.verdicts.wording import verdict
 
 
@@ -55,7 +56,7 @@ def page(
         values = {"provider": provider.title, "host": credential.host.name}
         guide = provider.guide()
         found = verdict(
-            rejection.code_of(problem),
+            VerdictCode(problem.verdict_code),
             values=values,
             links={"token": guide.create_url, "manage": guide.manage_url},
             variants=(f"{provider.name}:{credential.kind}", credential.kind),
@@ -74,4 +75,4 @@ def _note(credential: Credential, problem: TokenRejected, *, actor: Actor, now: 
     current = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
     if current.generation != credential.generation or not current.is_connected:
         return False
-    return rejection.note(current, rejection.code_of(problem), actor=actor, now=now)
+    return rejection.note(current, VerdictCode(problem.verdict_code), actor=actor, now=now)

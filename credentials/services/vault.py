@@ -1,8 +1,8 @@
 """The key ring of this process, the purpose keys, and the only door to a stored secret.
 
-A secret is opened only by :func:`open_credential` and :func:`open_client_secret`, and only after the
-audit event that says why is durable. The lend path makes its event itself and then calls
-:func:`unseal_after_audit`.
+A secret is opened only after the audit event that says why is durable: :func:`open_credential` and
+:func:`open_client_secret` make it themselves, by ``record``. Whoever has made it already (lending,
+disconnecting, confirming a connection) calls :func:`unseal_after_audit`.
 """
 
 from __future__ import annotations
@@ -218,11 +218,15 @@ def open_credential(
     return unseal_after_audit(bytes(blob), credential.binding(field))
 
 
-def open_client_secret(host: Host) -> Secret:
-    """The OAuth client secret of a host, for a call to that host's token endpoint."""
+def open_client_secret(host: Host, *, record: Callable[[], object]) -> Secret:
+    """The OAuth client secret of a host, after ``record`` has made the audit event durable.
+
+    Raises ConfigurationError where there is none, AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    """
     if host.client_secret_envelope is None:
         raise ConfigurationError(f"{host} has no OAuth client secret; set one with add_host.")
     binding = host.client_secret_binding(host.client_secret_generation)
+    record()
     return unseal_after_audit(bytes(host.client_secret_envelope), binding)
 
 

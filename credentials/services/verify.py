@@ -13,20 +13,20 @@ from credentials.conf import conf
 from credentials.errors import (
     AccessRefused,
     AddressForbidden,
-    ProviderAnswerUnexpected,
     ProviderError,
     ProviderRateLimited,
     ProviderUnreachable,
     TokenRejected,
 )
 from credentials.models import Credential, Hold, Host, Status
+from credentials.models.credential import ended
 from credentials.providers import registry
 from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
-from credentials.services.rejection import DEAD, code_of, failed_status, may_lag
+from credentials.services.rejection import DEAD, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 
@@ -67,7 +67,7 @@ def look(
     try:
         proof = provider.verify(login)
     except TokenRejected as error:
-        return Look(verdict=answer(code_of(error), error.evidence))
+        return Look(verdict=answer(VerdictCode(error.verdict_code), error.evidence))
     except AccessRefused as error:
         return Look(verdict=answer(VerdictCode(error.verdict_code), error.evidence))
     except ProviderRateLimited as error:
@@ -75,7 +75,7 @@ def look(
         return Look(verdict=limited, known=False, retry_after=error.retry_after)
     except (ProviderUnreachable, AddressForbidden) as error:
         return Look(verdict=answer(VerdictCode.HOST_UNREACHABLE, str(error)), known=False)
-    except (ProviderAnswerUnexpected, ProviderError) as error:
+    except ProviderError as error:
         return Look(verdict=answer(VerdictCode.UNKNOWN, error.evidence), known=False)
     code = VerdictCode.SCOPE_MISSING if proof.missing_scopes else VerdictCode.OK
     found = answer(code, "; ".join(proof.evidence), scopes=", ".join(proof.missing_scopes))
@@ -86,7 +86,7 @@ def look(
 def status_of(proof: Verification, *, expires_at: datetime | None, now: datetime) -> Status:
     """The status a proved token has."""
     if expires_at is not None and expires_at <= now:
-        return Status.EXPIRED
+        return ended(proof.kind)[0]
     if proof.missing_scopes:
         return Status.LIMITED
     if proof.kind is not Kind.OAUTH and expires_at and expires_at - now <= conf.expiring_window:

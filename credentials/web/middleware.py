@@ -6,13 +6,19 @@ from collections.abc import Callable
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy
 
 from credentials.errors import AuditUnavailable, Conflict, CryptoError, ForgekeyError, NotFound
+from credentials.verdicts import Text
 
-_STATUS: tuple[tuple[type[ForgekeyError], int], ...] = (
-    (AuditUnavailable, 503),
-    (CryptoError, 503),
-    (Conflict, 409),
+# The text of a missing key is the operator's: it names files and commands.
+_KEY_MISSING = gettext_lazy(
+    "An encryption key is missing here. What is stored is untouched; an administrator has to restore the key."
+)
+_STATUS: tuple[tuple[type[ForgekeyError], int, Text], ...] = (
+    (AuditUnavailable, 503, ""),
+    (CryptoError, 503, _KEY_MISSING),
+    (Conflict, 409, ""),
 )
 
 
@@ -29,8 +35,8 @@ class ErrorPageMiddleware:
         """Answer for an error a view let through; anything else stays Django's."""
         if isinstance(exception, NotFound):
             raise Http404(str(exception)) from exception
-        for kind, status in _STATUS:
+        for kind, status, text in _STATUS:
             if isinstance(exception, kind):
-                context = {"text": str(exception), "retryable": exception.retryable}
+                context = {"text": text or str(exception), "retryable": exception.retryable}
                 return render(request, "credentials/error.html", context, status=status)
         return None

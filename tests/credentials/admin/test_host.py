@@ -38,7 +38,7 @@ def test_a_host_is_registered_by_the_service_and_recorded(desk: Client, admin: U
     host = Host.objects.get()
     assert (host.slug, host.api_url, host.offers_oauth) == ("corp", "https://git.example.org/api/v4", True)
     assert host.oauth_scopes == ["read_user", "read_repository"]
-    assert vault.open_client_secret(host).reveal() == SECRET
+    assert vault.open_client_secret(host, record=lambda: None).reveal() == SECRET
     event = AuditEvent.objects.get(action="host.added")
     assert (event.actor_kind, event.actor_name, event.subject_name) == ("user", "admin", "Corp")
     assert "client_secret" in event.data["changed"]

@@ -22,7 +22,7 @@ THING = Subject(kind="host", id="1", name="thing")
 
 def write(number: int = 1, **data: Any) -> list[AuditEvent]:
     return [
-        audit.record("thing.done", actor=builders.SYSTEM, subject=THING, data=data) for _ in range(number)
+        audit.record("host.changed", actor=builders.SYSTEM, subject=THING, data=data) for _ in range(number)
     ]
 
 
@@ -84,7 +84,7 @@ def test_emptying_the_table_at_once_is_refused_too() -> None:
 
 
 def test_an_event_outlives_the_person_and_the_things_it_names(alice: User) -> None:
-    audit.record("user.renamed", actor=Actor.user(alice), subject=Subject(kind="user", id="1", name="alice"))
+    audit.record("user.changed", actor=Actor.user(alice), subject=Subject(kind="user", id="1", name="alice"))
     alice.delete()
 
     event = AuditEvent.objects.get()

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.django_db
 def write(number: int) -> None:
     for index in range(number):
         audit.record(
-            "thing.done",
+            "host.changed",
             actor=builders.SYSTEM,
             subject=Subject(kind="host", id=str(index), name=f"thing {index}"),
-            data={"count": index},
+            data={"generation": index},
         )
 
 
@@ -81,7 +81,7 @@ def test_a_change_of_any_field_is_found(field: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_of_time_identity_or_data_is_found() -> None:
-    for change in ({"at": timezone.now()}, {"id": builders.uuid4()}, {"data": {"count": 99}}):
+    for change in ({"at": timezone.now()}, {"id": builders.uuid4()}, {"data": {"generation": 99}}):
         write(6)
         last = AuditEvent.objects.latest("seq").seq
         with an_intruder_with_the_tables():

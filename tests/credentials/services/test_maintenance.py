@@ -13,7 +13,16 @@ from django.db import connection
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.models import AuditEvent, AuditSeal, Credential, IdempotencyRecord, PendingConnection, Status
+from credentials.models import (
+    AuditEvent,
+    AuditSeal,
+    Credential,
+    IdempotencyRecord,
+    Organization,
+    PendingConnection,
+    RepositoryAccess,
+    Status,
+)
 from credentials.providers.tokens import Kind
 from credentials.services import audit_proof, maintenance, vault
 from tests import builders
@@ -63,7 +72,7 @@ def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before() -> None:
         (Status.VALID, None, Status.VALID),
         (Status.LIMITED, DAY, Status.LIMITED),
         (Status.EXPIRING, DAY, Status.EXPIRING),
-        (Status.UNVERIFIED, -DAY, Status.UNVERIFIED),
+        (Status.UNVERIFIED, -DAY, Status.EXPIRED),
         (Status.REJECTED, -DAY, Status.REJECTED),
         (Status.QUARANTINED, -DAY, Status.QUARANTINED),
         (Status.EXPIRED, -DAY, Status.EXPIRED),
@@ -95,6 +104,32 @@ def test_an_oauth_token_is_short_lived_by_nature_and_gives_no_warning(alice: Use
     maintenance.mark_ends(now=NOW)
     stored.refresh_from_db()
     assert stored.status == Status.VALID
+
+
+def test_an_oauth_grant_at_its_end_asks_for_its_owner_whoever_looks_first(alice: User) -> None:
+    stored = builders.credential(
+        alice, builders.host(), kind=Kind.OAUTH, expires_at=NOW - timedelta(minutes=1)
+    )
+    maintenance.mark_ends(now=NOW)
+    stored.refresh_from_db()
+    assert stored.status == Status.RECONNECT_REQUIRED
+
+
+def test_what_nobody_looked_at_for_a_season_is_forgotten(alice: User) -> None:
+    held = builders.credential(alice, builders.host())
+    kept = builders.access(held, "acme").organization
+    old, fresh = NOW - timedelta(days=101), NOW - DAY
+    Organization.objects.filter(pk=kept.pk).update(first_seen_at=old)
+    for key, seen, named in (("gone", old, old), ("asked", old, fresh), ("new", fresh, None)):
+        Organization.objects.create(
+            host=held.host, key=key, name=key, first_seen_at=seen, last_named_at=named
+        )
+    for key, checked in (("a/old", old), ("a/new", fresh)):
+        RepositoryAccess.objects.create(credential=held, key=key, verdict="ok", checked_at=checked)
+
+    assert maintenance.drop_memories(now=NOW) == 2
+    assert set(Organization.objects.values_list("key", flat=True)) == {"acme", "asked", "new"}
+    assert RepositoryAccess.objects.get().key == "a/new"
 
 
 def test_marking_an_end_keeps_the_secret(alice: User) -> None:

@@ -79,7 +79,7 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     }
     assert key_ids() == sealed_rows.key_ids() == {first} != {old}
     assert (opened(stored), opened(stored, "refresh")) == ("ghp_" + "a" * 36, "refresh")
-    assert vault.open_client_secret(Host.objects.get()).reveal() == "client secret"
+    assert vault.open_client_secret(Host.objects.get(), record=lambda: None).reveal() == "client secret"
     pending.refresh_from_db()
     for field, blob in (("access", pending.access_envelope), ("refresh", pending.refresh_envelope)):
         binding = pending.binding(field)  # type: ignore[arg-type]  # one of the two names
