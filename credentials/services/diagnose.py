@@ -272,9 +272,10 @@ def _resting(credential: Credential, found: Target, *, now: datetime) -> Finding
         return Finding(code=VerdictCode.RATE_LIMITED, checks=(check,), known=False)
     lately = credential.repositories.filter(key=found.key, checked_at__gt=now - REFUSAL_KEPT)
     kept = lately.exclude(verdict=VerdictCode.OK).first()
-    if kept is None:
+    code = VerdictCode(kept.verdict) if kept else VerdictCode.SCOPE_MISSING
+    if kept is None and not credential.missing_scopes:
         return Finding(code=VerdictCode.UNKNOWN, checks=(check,), known=False)
-    return replace(_recalled(found, credential, VerdictCode(kept.verdict)), checks=(check,), known=False)
+    return replace(_recalled(found, credential, code), checks=(check,), known=False)
 
 
 @transaction.atomic
