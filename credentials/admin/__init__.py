@@ -13,10 +13,28 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django_tasks_db.models import DBTaskResult
 
-from credentials.admin import audit, credential, host, lease, people, service_client
+from credentials.admin import (
+    audit,
+    credential,
+    host,
+    host_health,
+    lease,
+    organization,
+    people,
+    service_client,
+)
 from credentials.conf import conf
 
-__all__ = ["audit", "credential", "host", "lease", "people", "service_client"]
+__all__ = [
+    "audit",
+    "credential",
+    "host",
+    "host_health",
+    "lease",
+    "organization",
+    "people",
+    "service_client",
+]
 
 admin.site.site_header = format_lazy(_("{product} administration"), product=conf.product_name)
 admin.site.site_title = conf.product_name

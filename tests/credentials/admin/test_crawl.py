@@ -7,7 +7,15 @@ from django.contrib.admin import site
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from credentials.models import AuditEvent, Credential, Host, Lease, ServiceClient
+from credentials.models import (
+    AuditEvent,
+    Credential,
+    Host,
+    HostHealth,
+    Lease,
+    Organization,
+    ServiceClient,
+)
 from tests.credentials.admin.desk import Stock, addresses, browser, found_in, page, staff
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +114,8 @@ def test_hosts_and_clients_are_never_deleted(desk: Client, stocked: Stock, model
 
 
 def test_only_pages_that_were_thought_about_exist() -> None:
-    assert set(site._registry) == {Host, Credential, ServiceClient, Lease, AuditEvent, User, Group}
+    ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent}
+    assert set(site._registry) == {*ours, User, Group}
 
 
 def test_the_desk_is_titled_calmly(desk: Client) -> None:

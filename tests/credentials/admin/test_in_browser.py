@@ -12,7 +12,16 @@ from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from credentials.models import AuditEvent, Credential, Host, Lease, ServiceClient, Status
+from credentials.models import (
+    AuditEvent,
+    Credential,
+    Host,
+    HostHealth,
+    Lease,
+    Organization,
+    ServiceClient,
+    Status,
+)
 from tests import builders
 from tests.browser.chromium import DESK, Scheme, browsing, sign_in
 from tests.credentials.admin.desk import Stock, page, stock
@@ -42,6 +51,9 @@ def looked_at(alice: User) -> Stock:
         mend_url="https://github.com/orgs/assxxx/policies/applications/1",
         checked_at=timezone.now() - timedelta(hours=1),
     )
+    HostHealth.objects.get_or_create(
+        host=made.host, defaults={"failures": 1, "last_failure": "GET /user 503"}
+    )
     return made
 
 
@@ -50,7 +62,8 @@ def pages_to_see(made: Stock) -> list[str]:
     event = AuditEvent.objects.filter(action="lease.created").latest("seq")
     lease = Lease.objects.latest("created_at")
     lists = [
-        page(model, "changelist") for model in (Host, Credential, ServiceClient, Lease, AuditEvent, User)
+        page(model, "changelist")
+        for model in (Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, User)
     ]
     return [
         "/admin/",
@@ -58,6 +71,8 @@ def pages_to_see(made: Stock) -> list[str]:
         page(Host, "add"),
         page(Host, "change", made.host.pk),
         page(Credential, "change", made.credentials[0].pk),
+        page(Organization, "change", Organization.objects.get(key="assxxx").pk),
+        page(HostHealth, "change", made.host.pk),
         page(ServiceClient, "add"),
         page(ServiceClient, "change", made.client.pk),
         page(Lease, "change", lease.pk),
