@@ -16,7 +16,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted, TokenRejected
 from credentials.models import Credential, Host, PendingConnection, Status
 from credentials.providers.grants import OAuthGrant
-from credentials.services import disconnect, hosts, oauth, pending
+from credentials.services import diagnose, disconnect, hosts, oauth, pending, verify
 from credentials.services.audit import Actor
 from credentials.verdicts import VerdictCode
 from tests import builders
@@ -205,3 +205,69 @@ def test_disconnecting_an_oauth_credential_kills_its_token_at_github(
 
     assert receipt.outcome == "revoked"
     assert sandbox.control("github", "GET", "grants")["grants"] == []
+
+
+def test_a_token_that_replicas_do_not_know_yet_is_waited_for(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    grant = grant_for(sandbox, host, alice)
+    sandbox.control("github", "POST", "settings", {"replica_lag_seconds": 1000})
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if sum(waited) > 1:
+            sandbox.control("github", "POST", "settings", {"replica_lag_seconds": 0})
+
+    waiting = pending.receive_grant(
+        actor=Actor.user(alice), user=alice, host=host, grant=grant, reconnects=None, sleep=sleep
+    )
+
+    assert waiting.facts["account_name"] == "octo-alice"
+    assert waited == [0.5, 1.0]
+
+
+def test_a_token_that_stays_unknown_is_no_refusal(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    grant = grant_for(sandbox, host, alice)
+    sandbox.control("github", "POST", "settings", {"replica_lag_seconds": 1000})
+    waited: list[float] = []
+
+    with pytest.raises(ProviderUnreachable):
+        pending.receive_grant(
+            actor=Actor.user(alice),
+            user=alice,
+            host=host,
+            grant=grant,
+            reconnects=None,
+            sleep=waited.append,
+        )
+
+    assert sum(waited) < 5, "a page waits for it"
+    assert not PendingConnection.objects.exists()
+
+
+def test_a_replica_that_lags_behind_at_the_confirmation_leaves_it_unverified_and_then_unknown(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    waiting = receive(alice, host, grant_for(sandbox, host, alice))
+    sandbox.control("github", "POST", "settings", {"replica_lag_seconds": 1000})
+
+    credential = confirm(alice, waiting).credential
+
+    assert credential.status == Status.UNVERIFIED
+    found = verify.verify(actor=Actor.user(alice), credential=credential, purpose="test")
+    assert found.code is VerdictCode.UNKNOWN
+    walked = diagnose.diagnose(
+        actor=Actor.user(alice), user=alice, repository_url=f"{host.web_url}/acme/cases"
+    )
+    assert walked.verdict.code is VerdictCode.UNKNOWN
+    credential.refresh_from_db()
+    assert credential.status == Status.UNVERIFIED
+    sandbox.control("github", "POST", "settings", {"replica_lag_seconds": 0})
+    assert verify.verify(
+        actor=Actor.user(alice),
+        credential=credential,
+        purpose="test",
+        now=lambda: timezone.now() + timedelta(minutes=1),
+    ).ok
