@@ -32,6 +32,9 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
     ("https://github.com/%61cme/cases", CASES),
     ("https://github.com/acme/c%61ses.git", CASES),
     ("https://github.com/acme/cases%2Egit", CASES),
+    ("https://github.com/acme/cases%2egit", CASES),
+    ("https://github.com/acme/cases.git?ref=main#L1", CASES),
+    ("https://github.com:443/acme/cases.git/", CASES),
     ("github.com/acme/cases", CASES),
     ("github.com/acme/cases.git", CASES),
     ("GITHUB.com/acme/cases/", CASES),
@@ -54,6 +57,9 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
     ("ssh://git@github.com/acme/cases.git", CASES),
     ("ssh://git@github.com:22/acme/cases.git", CASES),
     ("ssh://github.com/acme/cases", CASES),
+    ("ssh://git@github.com:2222/acme/cases.git/", CASES),
+    ("ssh://git@[::1]:2222/acme/cases.git", "https://[::1]/acme/cases"),
+    ("git@git.example.org:~alice/cases.git", "https://git.example.org/~alice/cases"),
     ("SSH://git@github.com/acme/cases.git", CASES),
     ("ssh://git@ssh.github.com:443/acme/cases.git", CASES),
     ("git@ssh.github.com:acme/cases.git", CASES),
@@ -82,6 +88,12 @@ ACCEPTED: tuple[tuple[str, str], ...] = (
     ("https://git.example.org/gruppe/übung", "https://git.example.org/gruppe/%C3%BCbung"),
     ("https://git.example.org/a+b/c@d", "https://git.example.org/a+b/c@d"),
     ("https://xn--bcher-kva.example/a/b", "https://xn--bcher-kva.example/a/b"),
+    ("https://XN--BCHER-KVA.example/a/b", "https://xn--bcher-kva.example/a/b"),
+    # Look-alikes in a path stay what they are: other names, and never a separator or a dot
+    ("https://github.com/\u0430cme/cases", "https://github.com/%D0%B0cme/cases"),
+    ("https://github.com/acme\uff0fcases", "https://github.com/acme%EF%BC%8Fcases"),
+    ("https://github.com/acme/\uff0e\uff0e/evil", "https://github.com/acme/%EF%BC%8E%EF%BC%8E/evil"),
+    ("https://github.com/acme/..;/evil", "https://github.com/acme/..%3B/evil"),
     ("http://127.0.0.1:8900/acme/cases.git", "http://127.0.0.1:8900/acme/cases"),
     ("http://localhost:8900/acme/cases", "http://localhost:8900/acme/cases"),
     ("http://localhost:80/acme/cases", "http://localhost/acme/cases"),
@@ -107,17 +119,23 @@ REFUSED: tuple[str, ...] = (
     "git://github.com/acme/cases", "git+ssh://git@github.com/acme/cases", "git+https://github.com/acme/cases",
     "ext::sh -c touch% /tmp/x", "ext::ssh://x", "fd::17", "fd::17/foo", "javascript:alert(1)", "data:text/plain,x",
     "transport::address", "http::https://x", "gopher://x/y", "ldap://x/y", "dict://x:1/y", "tftp://x/y",
+    "EXT::sh -c id", "FILE:///etc/passwd", "git:///acme/cases", "git:github.com/acme/cases", "git://", "ssh://",
+    "ssh:///acme/cases", "ssh:git@github.com/acme", "view-source:https://github.com/acme/cases",
+    "blob:https://github.com/acme", "https://https://github.com/acme/cases", "<https://github.com/acme/cases>",
+    "git clone https://github.com/acme/cases", "https://github.com/acme/cases https://evil.example/a",
     "svn+ssh://x/y", "rsync://x/y", "ssh+git://x/y", "1https://github.com/acme/cases", "+https://x/y",
     # Options in disguise
     "-oProxyCommand=touch /tmp/x", "--upload-pack=touch", "ssh://-oProxyCommand=x/acme/cases",
     "git@-oProxyCommand=x:acme/cases", "-x@github.com:acme/-cases", "https://-evil.example/a/b",
     "https://github.com/--upload-pack=x/cases", "https://github.com/acme/-c", "git@github.com:-acme/cases",
-    "https://github.com/%2D%2Dupload-pack/cases",
+    "https://github.com/%2D%2Dupload-pack/cases", "ssh://git@-oProxyCommand=x/a/b", "git@-x.example:acme/cases",
+    "ssh://git@github.com:-oProxyCommand=x/a", "git@github.com:acme/--upload-pack=x",
     # User names, passwords and tokens
     "https://alice@github.com/acme/cases", "https://alice:secret@github.com/acme/cases",
     "https://:secret@github.com/acme/cases", "https://@github.com/acme/cases", "https://:@github.com/a/b",
     "https://oauth2:x@gitlab.com/a/b", "https://github.com@evil.example/acme/cases",
     "https://github.com%40evil.example/acme/cases", "https://github.com:443@evil.example/a/b",
+    "https://github.com:443@/a", "https://github.com:80@evil.example/a", "https://user:%40@github.com/a",
     "https://a@b@github.com/acme/cases", "ssh://git:secret@github.com/acme/cases",
     "ssh://a@b@github.com/acme/cases", "a:b@github.com:acme/cases", "x y@github.com:acme/cases",
     "ghp_" + "a" * 36 + "@github.com:acme/cases", "ssh://" + "0123456789abcdef0123456789abcdef01234567@x.org/a/b",
@@ -134,11 +152,15 @@ REFUSED: tuple[str, ...] = (
     "https://[github.com]/a", "https://[]/a", "https://[1.2.3.4]/a", "https://" + "a" * 64 + ".example/a",
     "https://" + "a.a" * 100 + "/a", "https://github.com,evil.example/a", "https://github.com;evil/a",
     "https://github.com&evil/a", "https://$HOME/a", "https://`id`/a", "https://github.com\\@evil.example/a",
-    "https://github.com\\.evil.example/a", "https:\\\\github.com\\acme",
+    "https://github.com\\.evil.example/a", "https:\\\\github.com\\acme", "https://g\u0456thub.com/acme/cases",
+    "https://github.com\uff0facme/cases", "https://github.com\u2044acme/cases", "https://github.com%00.evil.example/a",
+    "https://github.com%0d%0aHost:evil/a", "https://0/a", "https://00.0.0.0/a", "https://0xA.1.1.1/a", "https://localhost./a",
+    "https://[2001:db8::1%]/a", "https://" + "a." * 200 + "example/a/b",
     # Ports
     "https://github.com:/a", "https://github.com:0/a", "https://github.com:65536/a", "https://github.com:99999/a",
     "https://github.com:443443/a", "https://github.com:0443/a", "https://github.com:-1/a", "https://github.com:+1/a",
-    "https://github.com:4 4/a", "https://github.com:abc/a", "https://github.com:443:443/a", "https://github.com:٤٤٣/a",
+    "https://github.com:4 4/a", "https://github.com:abc/a", "https://github.com:443:443/a", "https://127.0.0.1:00080/a",
+    "ssh://git@github.com:0/acme/cases", "ssh://git@github.com:65536/acme/cases", "https://github.com:٤٤٣/a",
     # Paths
     "https://github.com/../acme", "https://github.com/acme/..", "https://github.com/acme/../evil/cases",
     "https://github.com/./acme", "https://github.com/acme/.", "https://github.com/%2e%2e/acme",
@@ -151,20 +173,24 @@ REFUSED: tuple[str, ...] = (
     "https://github.com/acme/%3Fx", "https://github.com/acme/%23x", "https://github.com/acme/%20cases",
     "https://github.com/acme/cases%20", "https://github.com/acme/ cases", "git@github.com:", "git@github.com:/",
     "ssh://git@github.com", "ssh://git@github.com/", "git@github.com:../acme", "git@github.com:acme//cases",
-    "git@:acme/cases", "user@ext::sh -c id",
+    "git@:acme/cases", "user@ext::sh -c id", "https://github.com/%252e%252e/acme", "https://github.com/acme/..%2f..",
+    "https://github.com/acme/..%5c..", "https://github.com/acme/%25252Fcases", "git@github.com:acme/cases/../evil",
+    "ssh://git@github.com//acme/cases", "git@github.com:acme/cases.git?x", "git@github.com:acme/cases.git#main",
     # Control characters, raw and encoded
     "https://github.com/acme/ca\nses", "https://github.com/acme/ca\rses", "https://github.com/acme/ca\x00ses",
     "https://github.com/acme/ca\tses", "https://github.com/acme/ca\x1bses", "https://github.com/acme/ca\x7fses",
     "https://github.com/acme/ca\u2028ses", "https://github.com/acme/ca\u202eses", "https://github.com/acme/ca\u200bses",
     "https://github.com/acme/%0acases", "https://github.com/acme/%0d%0aHost:evil", "https://github.com/acme/%00",
     "https://github.com/acme/%1b", "https://github.com/acme/%7f", "https://github.com/acme/%E2%80%AE",
-    "https://github.com/acme/%C2%85", "https://github.com\n.evil.example/a", "\x00https://github.com/acme/cases",
+    "https://github.com/acme%00/cases", "https://github.com/acme/cases%00.git", "https://github.com/%E2%80%8Bacme/cases",
+    "https://github.com/acme/cases%E2%80%8E", "https://github.com/acme/ca\u00adses", "https://github.com/acme/cases\u00a0",
+    "\u202ehttps://github.com/acme/cases", "https://github.com/acme/%C2%85", "https://github.com\n.evil.example/a", "\x00https://github.com/acme/cases",
     "https://github.com/" + "a" * MAXIMUM_LENGTH,
 )  # fmt: skip
 
 
 def test_the_table_has_more_than_200_addresses() -> None:
-    assert len({*REFUSED, *(typed for typed, _canonical in ACCEPTED)}) >= 240
+    assert len({*REFUSED, *(typed for typed, _canonical in ACCEPTED)}) >= 330
 
 
 @pytest.mark.parametrize(("typed", "canonical"), ACCEPTED)
