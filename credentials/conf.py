@@ -27,8 +27,10 @@ NAMES = (
     "CONNECT_TIMEOUT_SECONDS",
     "READ_TIMEOUT_SECONDS",
     "SEAL_SECONDS",
+    "DIAGNOSES_PER_MINUTE",
     "TRUSTED_PROXY_COUNT",
 )
+_MOST_DIAGNOSES = 10_000
 # More proxies in a row than this is a mistake.
 _MOST_PROXIES = 5
 
@@ -84,6 +86,16 @@ class Configuration:
     def expiring_window(self) -> timedelta:
         """How long before its end a credential counts as expiring, so that people act in time."""
         return self._seconds("EXPIRING_SECONDS", 14 * 86_400, low=3600, high=90 * 86_400)
+
+    @property
+    def diagnoses_per_minute(self) -> int:
+        """How often one person's repositories may be looked into: each time another server is asked."""
+        value = self._get("DIAGNOSES_PER_MINUTE", 60)
+        if not isinstance(value, int) or not 1 <= value <= _MOST_DIAGNOSES:
+            raise ConfigurationError(
+                "CREDENTIALS_DIAGNOSES_PER_MINUTE must be a whole number from 1 to 10000."
+            )
+        return value
 
     @property
     def connect_timeout(self) -> timedelta:

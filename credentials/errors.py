@@ -24,6 +24,7 @@ ForgekeyError
 │   ├── NotFound                  no such object, or not this caller's
 │   ├── InputInvalid              a field is missing or wrong
 │   ├── ListingNotPossible        this credential cannot list, though it may read
+│   ├── TooManyRequests           asked too often just now (retryable)
 │   └── Conflict                  another change came first
 │       └── IdempotencyKeyReused  the key belongs to another request
 └── CredentialRefused             no credential can do it; carries the verdict
@@ -43,14 +44,12 @@ if TYPE_CHECKING:
 class ForgekeyError(Exception):
     """Root of the tree.
 
-    ``code`` is stable and shown to callers; ``retryable`` says that the same call may succeed later;
-    ``user_can_fix`` says that the person who owns the credential can do something about it.
+    ``code`` is stable and shown to callers; ``retryable`` says that the same call may succeed later.
     The message never carries a secret and never repeats input.
     """
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
-    user_can_fix: ClassVar[bool] = False
 
 
 class ConfigurationError(ForgekeyError):
@@ -101,7 +100,6 @@ class AddressError(ForgekeyError):
     """Root of what can be wrong with an address."""
 
     code = "address_error"
-    user_can_fix = True
 
 
 class AddressInvalid(AddressError):
@@ -114,7 +112,6 @@ class AddressForbidden(AddressError):
     """The address resolves to a network no request may go to."""
 
     code = "address_forbidden"
-    user_can_fix = False
 
 
 class ProviderError(ForgekeyError):
@@ -171,7 +168,6 @@ class TokenRejected(ProviderError):
     """
 
     code = "token_rejected"
-    user_can_fix = True
 
     def __init__(
         self,
@@ -197,7 +193,6 @@ class ScopeMissing(ProviderError):
     """
 
     code = "scope_missing"
-    user_can_fix = True
 
     def __init__(
         self,
@@ -222,7 +217,6 @@ class AccessRefused(ProviderError):
     """
 
     code = "access_refused"
-    user_can_fix = True
 
     def __init__(
         self,
@@ -268,7 +262,6 @@ class InputInvalid(RequestError):
     """A field is missing or wrong; ``field`` names it and its value is never repeated."""
 
     code = "input_invalid"
-    user_can_fix = True
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
@@ -279,7 +272,17 @@ class ListingNotPossible(RequestError):
     """The credential's scopes let nobody list repositories; one that is named can still be read."""
 
     code = "listing_not_possible"
-    user_can_fix = True
+
+
+class TooManyRequests(RequestError):
+    """Asked so often within a minute that somebody else's server would suffer; wait ``retry_after``."""
+
+    code = "too_many_requests"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Conflict(RequestError):
@@ -300,7 +303,6 @@ class CredentialRefused(ForgekeyError):
     """No credential can do what was asked; ``verdict`` says why and what to do."""
 
     code = "credential_refused"
-    user_can_fix = True
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(str(verdict.code))

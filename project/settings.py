@@ -249,6 +249,7 @@ for _name in (
     "CONNECT_TIMEOUT_SECONDS",
     "READ_TIMEOUT_SECONDS",
     "SEAL_SECONDS",
+    "DIAGNOSES_PER_MINUTE",
     "TRUSTED_PROXY_COUNT",
 ):
     _value = env.int(f"CREDENTIALS_{_name}", default=None)

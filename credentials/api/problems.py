@@ -120,6 +120,10 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
         ),
     ),
     (
+        errors.TooManyRequests,
+        Rule(status=HTTPStatus.TOO_MANY_REQUESTS, title="Too many requests", retry_after=60),
+    ),
+    (
         errors.ProviderRateLimited,
         Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host asks us to wait", retry_after=60),
     ),
@@ -286,7 +290,10 @@ def _headers(error: Exception, rule: Rule) -> dict[str, str]:
     if rule.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     wait: float = rule.retry_after
-    if isinstance(error, errors.ProviderRateLimited) and error.retry_after is not None:
+    if (
+        isinstance(error, errors.ProviderRateLimited | errors.TooManyRequests)
+        and error.retry_after is not None
+    ):
         wait = error.retry_after.total_seconds()
     elif isinstance(error, drf.Throttled):
         wait = getattr(error, "wait", None) or wait

@@ -45,6 +45,9 @@ _SSH_NAMES = {
 # Only A to Z: Unicode folding would make "K" (Kelvin sign) equal to "k", and "ß" to "ss".
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
+# Shorter ones are names that happen to begin like a token.
+_SHORTEST_TOKEN = 20
+
 _NO_NAMES = frozenset({"", ".", ".."})
 
 _NOT_AN_ADDRESS = _("This is not the address of a repository. It begins with https://.")
@@ -86,14 +89,11 @@ class RepositoryAddress:
 
     def segments_start_with(self, prefix: tuple[str, ...]) -> bool:
         """Compare whole segments, ignoring the case of A to Z: ``acme`` never covers ``acme-evil``."""
-        return _folded(self.segments[: len(prefix)]) == _folded(prefix)
-
-    def same_place(self, other: RepositoryAddress) -> bool:
-        """True where both name the same repository on the same host."""
-        return self.origin == other.origin and _folded(self.segments) == _folded(other.segments)
+        return folded(self.segments[: len(prefix)]) == folded(prefix)
 
 
-def _folded(segments: tuple[str, ...]) -> tuple[str, ...]:
+def folded(segments: tuple[str, ...]) -> tuple[str, ...]:
+    """The segments for comparison: A to Z in lower case, everything else as it is."""
     return tuple(segment.translate(_ASCII_LOWER) for segment in segments)
 
 
@@ -230,6 +230,8 @@ def _segment(part: str) -> str:
         raise AddressInvalid(_BAD_CHARACTER)
     if segment in _NO_NAMES or segment != segment.strip():
         raise AddressInvalid(_BAD_PATH)
+    if len(segment) >= _SHORTEST_TOKEN and recognize(segment).is_known_token:
+        raise AddressInvalid(_NO_USER)
     if segment.startswith("-") and segment != "-":  # GitLab's own separator is a lone hyphen
         raise AddressInvalid(_BAD_PATH)
     return segment

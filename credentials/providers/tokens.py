@@ -70,6 +70,11 @@ class Recognition:
     complete: bool | None = None
 
     @property
+    def is_known_token(self) -> bool:
+        """True where the shape belongs to one provider, or to a key of this product: no name looks so."""
+        return self.provider is not None or (self.kind is None and not self.usable and bool(self.complete))
+
+    @property
     def looks_mistyped(self) -> bool:
         """True where a character seems to be missing, added or changed."""
         return self.checksum_ok is False or self.complete is False

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from credentials.errors import CryptoError
-from credentials.models import AccessState, Credential, Hold, RepositoryAccess, Status
+from credentials.conf import conf
+from credentials.errors import CryptoError, TooManyRequests
+from credentials.models import AccessState, AuditEvent, Credential, Hold, RepositoryAccess, Status
+from credentials.models.audit import Action
 from credentials.models.credential import LENDABLE, ended
 from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.repository_url import RepositoryAddress, parse
@@ -38,12 +41,16 @@ MOST_ASKED = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diagnosis:
-    """The answer, and what an import needs to go on: ``clone_url`` is empty unless the verdict is ok."""
+    """The answer, and what an import needs to go on: ``clone_url`` is empty unless the verdict is ok.
+
+    ``confirmed`` are the organizations of the address that the host was found to know.
+    """
 
     verdict: Verdict
     credential: Credential | None = None
     clone_url: str = ""
     default_branch: str = ""
+    confirmed: tuple[str, ...] = ()
 
 
 def diagnose(
@@ -58,15 +65,17 @@ def diagnose(
 
     ``among`` narrows it to these credentials of theirs. What is learned is kept: the state of
     organizations, what each credential can read, a token that its host has confirmed to be dead. Raises
-    AddressInvalid where the text is no address of a repository.
+    AddressInvalid where the text is no address of a repository, TooManyRequests where this person's
+    repositories were looked into too often within a minute.
     """
     address = parse(repository_url)
     found = find_target(address, now=now)
     if found is None:
         return Diagnosis(verdict=verdict(VerdictCode.HOST_UNKNOWN, values={"host": address.origin}))
-    organizations.named(found.host, found.place.organizations, now=now())
+    _refuse_too_many(user, now=now())
     held = _candidates(user, found, among)
     diagnosis = _first_that_reads(found, held, user=user, actor=actor, now=now)
+    organizations.named(found.host, diagnosis.confirmed, now=now())
     audit.record(
         "repository.diagnosed",
         actor=actor,
@@ -76,6 +85,19 @@ def diagnose(
         data={"verdict": diagnosis.verdict.code.value},
     )
     return diagnosis
+
+
+def _refuse_too_many(user: Any, *, now: datetime) -> None:
+    """Each diagnosis asks somebody else's server a handful of questions."""
+    since = now - timedelta(minutes=1)
+    recent = AuditEvent.objects.filter(
+        owner_id=str(user.pk), action=Action.REPOSITORY_DIAGNOSED, at__gt=since
+    )
+    if recent.count() >= conf.diagnoses_per_minute:
+        raise TooManyRequests(
+            _("Many repositories were looked into for this person just now. Wait a minute."),
+            retry_after=timedelta(minutes=1),
+        )
 
 
 def _subject(user: Any, found: Target, diagnosis: Diagnosis) -> Subject:
@@ -132,21 +154,39 @@ def _first_that_reads(
         refused.append((credential, finding))
         if finding.code is VerdictCode.HOST_UNREACHABLE:
             # It would not answer about the others either.
-            return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
+            break
+    if refused and refused[-1][1].code is VerdictCode.HOST_UNREACHABLE:
+        credential, finding = refused[-1]
+        return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
     public = reach.walk_as_anybody(found.provider, found.place, now=now)
     if public.ok:
         answer = explain(found, None, public, user=user)
         return Diagnosis(
-            verdict=answer.with_checked(*(check for _one, seen in refused for check in seen.checks)),
+            verdict=answer.with_checked(*(check for _held, seen in refused for check in seen.checks)),
             clone_url=_clone_url(found, public),
             default_branch=public.repository.default_branch if public.repository else "",
+            confirmed=_above(found),
         )
     if not refused:
         is_silent = public.code is VerdictCode.HOST_UNREACHABLE
         nobody = public if is_silent else replace(public, code=VerdictCode.NO_CREDENTIAL)
         return Diagnosis(verdict=explain(found, None, nobody, user=user))
     credential, finding = _most_telling(refused)
-    return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
+    return Diagnosis(
+        verdict=explain(found, credential, finding, user=user),
+        credential=credential,
+        confirmed=tuple(dict.fromkeys(key for _held, seen in refused for key in _told(seen))),
+    )
+
+
+def _above(found: Target) -> tuple[str, ...]:
+    """The nearest and the topmost organization of a repository that is there."""
+    return tuple(dict.fromkeys((*found.place.organizations[:1], *found.place.organizations[-1:])))
+
+
+def _told(finding: Finding) -> list[str]:
+    """The organizations of which the host has said anything at all."""
+    return [fact.key for fact in finding.organizations if fact.state is not OrganizationState.UNKNOWN]
 
 
 def _readable(
@@ -156,12 +196,13 @@ def _readable(
     refused: Sequence[tuple[Credential, Finding]],
 ) -> Diagnosis:
     answer = explain(found, credential, finding, user=credential.owner)
-    passed_over = tuple(check for _one, seen in refused for check in seen.checks)
+    passed_over = tuple(check for _held, seen in refused for check in seen.checks)
     return Diagnosis(
         verdict=replace(answer, checked=(*passed_over, *answer.checked)),
         credential=credential,
         clone_url=_clone_url(found, finding),
         default_branch=finding.repository.default_branch if finding.repository else "",
+        confirmed=_above(found),
     )
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from credentials.errors import Conflict, InputInvalid, NotFound
-from credentials.models import Credential, Lease, Outcome, ServiceClient
+from credentials.models import Credential, Hold, Lease, Outcome, ServiceClient
 from credentials.providers import registry
 from credentials.services import audit, clients, diagnose, holds, queue, targets, vault
 from credentials.services.audit import Actor
@@ -91,12 +91,13 @@ def reopen(
 ) -> LentCredential:
     """Answer a repeated request (same ``Idempotency-Key``) with the lease it made.
 
-    The opening is recorded like the first one. Raises Conflict where the lease has ended or its
-    credential was changed since.
+    The opening is recorded like the first one. Raises PermissionRefused where the client may not use the
+    host any more, Conflict where the lease has ended, or its credential was changed or withdrawn since.
     """
     lease = get(client=client, lease_id=lease_id)
     credential = lease.credential
-    if not lease.is_active(now()) or not credential.is_lendable or credential.access_envelope is None:
+    clients.require_host(client, credential.host.slug)
+    if not _still_stands(lease, now=now()):
         raise Conflict("The lease of this Idempotency-Key has ended. Use a new key.")
     actor = clients.actor_of(client, request_id=request_id, address=address)
     token = vault.open_credential(
@@ -122,6 +123,22 @@ def reopen(
         chosen_because=lease.chosen_because,
         judged=(),
         lease_expires_at=lease.expires_at,
+    )
+
+
+def _still_stands(lease: Lease, *, now: datetime) -> bool:
+    """Whether a new lease could be had for it: everything that withdraws a credential ends this one too."""
+    credential = lease.credential
+    is_newer = credential.sealed_at is not None and credential.sealed_at > lease.created_at
+    rests = credential.hold_reason == Hold.REFUSED and holds.is_held(credential, now=now)
+    return (
+        lease.is_active(now)
+        and credential.is_lendable
+        and credential.access_envelope is not None
+        and credential.owner.is_active
+        and credential.host.is_enabled
+        and not is_newer
+        and not rests
     )
 
 

@@ -7,7 +7,7 @@ SELECT, and nothing is opened before the lease and its event are committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,12 +29,13 @@ from credentials.errors import (
     InputInvalid,
     KeyUnavailable,
     NoUsableCredential,
+    TooManyRequests,
 )
 from credentials.models import Lease, Scope, ServiceClient
 from credentials.models.credential import secret_binding
 from credentials.providers import registry
 from credentials.providers.facts import Login
-from credentials.providers.repository_url import RepositoryAddress, parse
+from credentials.providers.repository_url import RepositoryAddress, folded, parse
 from credentials.providers.tokens import Kind
 from credentials.services import audit, choice, clients, diagnose, lend_statements, vault
 from credentials.services.audit import Actor, Subject
@@ -155,8 +156,9 @@ def _settled(
             among=[judged.candidate.id for judged in found.choice.judged if judged.kept],
             now=now,
         )
-    except AddressInvalid:
-        # It names the host and no repository, as Git's credential protocol does by default.
+    except (AddressInvalid, TooManyRequests):
+        # It names the host and no repository, as Git's credential protocol does by default; or this
+        # person's repositories were looked into so often just now that the host is spared.
         return found, actor
     return replace(_find(key, request, address=address, now=now()), looked=looked.verdict), actor
 
@@ -168,7 +170,7 @@ def _owner(found: _Found) -> AbstractBaseUser:
 
 def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: datetime) -> _Found:
     target = _target(request)
-    segments = _lower(target)
+    segments = folded(target.segments) if target else ()
     rows = lend_statements.select(
         public_id=key.public_id,
         user=request.user,
@@ -183,9 +185,10 @@ def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: dateti
     clients.admit(client, address=address, now=now)
     clients.require_scope(client, Scope.CREDENTIALS_LEND)
     owner_id = lend_statements.owner_of(rows[0])
-    candidates = _at_longest_prefix(lend_statements.candidates_of(rows, segments=segments), target)
+    here = lend_statements.at_place(rows, target)
+    candidates = lend_statements.candidates_of(here, segments=segments)
     allowed = [item for item in candidates if not client.hosts or item.host_slug in client.hosts]
-    below = segments[len(lend_statements.path_of(allowed[0].web_url)) :] if allowed else ()
+    below = segments[len(lend_statements.place_of(allowed[0].web_url)[1]) :] if allowed else ()
     made = choice.choose(
         allowed,
         segments=below,
@@ -198,7 +201,7 @@ def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: dateti
         owner_id=owner_id,
         choice=made,
         address=target,
-        host_known=lend_statements.host_known(rows),
+        host_known=bool(here),
         supported=choice.is_supported(made, below),
     )
 
@@ -213,27 +216,12 @@ def _target(request: LeaseRequest) -> RepositoryAddress | None:
     return parse(request.repository_url) if request.repository_url else None
 
 
-def _lower(target: RepositoryAddress | None) -> tuple[str, ...]:
-    return tuple(segment.lower() for segment in target.segments) if target else ()
-
-
 def _keys(segments: tuple[str, ...]) -> list[str]:
     """Every run of whole segments: what an organization or the repository may be called, whatever path
     its host begins with. Those that begin the address come first."""
     ends = range(len(segments) + 1)
     runs = ((start, end) for start in ends for end in ends if start < end)
     return ["/".join(segments[start:end]) for start, end in runs]
-
-
-def _at_longest_prefix(candidates: Sequence[Candidate], target: RepositoryAddress | None) -> list[Candidate]:
-    """Only the hosts whose own path begins the repository's, the longest such path winning."""
-    if target is None:
-        return list(candidates)
-    bases = {item.web_url: lend_statements.path_of(item.web_url) for item in candidates}
-    path = _lower(target)
-    fitting = {url: len(base) for url, base in bases.items() if path[: len(base)] == base}
-    longest = max(fitting.values(), default=0)
-    return [item for item in candidates if fitting.get(item.web_url) == longest]
 
 
 def _chosen(found: _Found, request: LeaseRequest, *, actor: Actor, now: datetime) -> Candidate:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -18,7 +19,7 @@ from django.db import connection, transaction
 from credentials.models import AuditEvent, Hold, Lease, ServiceClient, Status
 from credentials.models.credential import LENDABLE
 from credentials.models.host import host_binding
-from credentials.providers.repository_url import parse
+from credentials.providers.repository_url import RepositoryAddress, folded, parse
 from credentials.services import audit
 from credentials.services.choice import Candidate
 
@@ -28,11 +29,12 @@ _COLUMNS = """
     client.id AS client_id, client.name AS client_name, client.public_id, client.key_hash,
     client.scopes, client.hosts, client.allowed_networks, client.expires_at AS client_expires_at,
     client.revoked_at, owner.{pk} AS owner_id, host.id AS host_id, host.slug, host.name AS host_name,
-    host.provider, host.web_url, host.api_url, credential.id AS credential_id, credential.kind,
+    host.provider, host.web_url, host.api_url, host.is_enabled, credential.id AS credential_id, credential.kind,
     credential.label, credential.status, credential.account_id, credential.account_name,
     credential.email, credential.username, credential.expires_at, credential.last_verified_at,
     credential.created_at, credential.generation, credential.access_envelope, credential.hold_until,
-    credential.hold_reason, board.key AS organization, memory.verdict, memory.checked_at AS verdict_at
+    credential.hold_reason, board.key AS organization, memory.key AS memory_key, memory.verdict,
+    memory.checked_at AS verdict_at
 """
 # As they are called in a row. The cursor knows them too, but looks each one up for every request.
 _NAMES = tuple(column.split()[-1].rpartition(".")[2] for column in _COLUMNS.split(","))
@@ -41,7 +43,7 @@ _CLIENT_AND_OWNER = """
     LEFT JOIN {users} AS owner ON owner.{username} = %s AND owner.is_active
 """
 _BY_HOST = """
-    LEFT JOIN credentials_host AS host ON host.{column} = %s AND host.is_enabled
+    LEFT JOIN credentials_host AS host ON host.{column} = %s
     LEFT JOIN credentials_credential AS credential
         ON credential.owner_id = owner.{pk} AND credential.host_id = host.id
         AND credential.status <> 'disconnected'
@@ -49,7 +51,7 @@ _BY_HOST = """
 _BY_CREDENTIAL = """
     LEFT JOIN credentials_credential AS credential
         ON credential.owner_id = owner.{pk} AND credential.id = %s AND credential.status <> 'disconnected'
-    LEFT JOIN credentials_host AS host ON host.id = credential.host_id AND host.is_enabled
+    LEFT JOIN credentials_host AS host ON host.id = credential.host_id
 """
 _KNOWN = """
     LEFT JOIN (
@@ -61,7 +63,7 @@ _KNOWN = """
 """
 _NOTHING_KNOWN = """
     LEFT JOIN (SELECT NULL AS key) AS board ON FALSE
-    LEFT JOIN (SELECT NULL AS verdict, NULL AS checked_at) AS memory ON FALSE
+    LEFT JOIN (SELECT NULL AS key, NULL AS verdict, NULL AS checked_at) AS memory ON FALSE
 """
 _WHERE = " WHERE client.public_id = %s "
 
@@ -153,45 +155,78 @@ def owner_of(row: Row) -> object:
     return row["owner_id"]
 
 
-def host_known(rows: Sequence[Row]) -> bool:
-    """Whether an enabled host answers to the request's address."""
-    return any(row["host_id"] is not None for row in rows)
+def at_place(rows: Sequence[Row], target: RepositoryAddress | None) -> list[Row]:
+    """The rows of the one host that the address belongs to: the longest path of those at its origin.
+
+    A host at which the user has nothing, or that is switched off, still wins over a shorter one: the
+    address is its own. The origin is read from the address that envelopes are bound to.
+    """
+    if target is None:
+        return [row for row in rows if row["host_id"] is not None and row["is_enabled"]]
+    path = folded(target.segments)
+    fitting = [
+        (len(base), row)
+        for row in rows
+        if row["host_id"] is not None
+        for origin, base in (place_of(row["web_url"]),)
+        if origin == target.origin and path[: len(base)] == base
+    ]
+    longest = max((length for length, _row in fitting), default=0)
+    return [row for length, row in fitting if length == longest and row["is_enabled"]]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one credential: the longest organization, and the memory of this repository."""
+
+    row: Row
+    organization: str = ""
+    memory: str = ""
+    verdict: str = ""
+    verdict_at: Any = None
 
 
 def candidates_of(rows: Sequence[Row], *, segments: tuple[str, ...] = ()) -> list[Candidate]:
-    """One candidate per credential, with the longest accessible organization of its rows.
+    """One candidate per credential, with the longest accessible organization of its rows and what is
+    remembered of the repository.
 
-    ``segments`` are those of the repository's address in lower case: an organization counts only where
-    it begins the path below its host's own.
+    ``segments`` are those of the repository's address, folded: an organization counts only where it
+    begins the path below its host's own, a memory only where it begins the whole path.
     """
-    best: dict[object, Candidate] = {}
+    best: dict[object, _Known] = {}
     for row in rows:
-        # Without its host (disabled meanwhile) a credential is no candidate.
-        if row["credential_id"] is None or row["host_id"] is None:
+        if row["credential_id"] is None:
             continue
-        item = _candidate(row, organization=_beginning(row, segments))
-        known = best.get(item.id)
-        if known is None or len(item.organization) > len(known.organization):
-            best[item.id] = item
-    return list(best.values())
+        known = best.setdefault(row["credential_id"], _Known(row=row))
+        below = segments[len(place_of(row["web_url"])[1]) :]
+        if _longer(row["organization"], known.organization, below):
+            known.organization = row["organization"]
+        if _longer(row["memory_key"], known.memory, segments):
+            known.memory, known.verdict, known.verdict_at = (
+                row["memory_key"],
+                row["verdict"],
+                row["verdict_at"],
+            )
+    return [_candidate(known) for known in best.values()]
 
 
-def _beginning(row: Row, segments: tuple[str, ...]) -> str:
-    organization: str = row["organization"] or ""
-    if not organization:
-        return ""
-    named = tuple(organization.split("/"))
-    below = segments[len(path_of(row["web_url"])) :]
-    return organization if below[: len(named)] == named else ""
+def _longer(name: str | None, known: str, path: tuple[str, ...]) -> bool:
+    """Whether ``name`` begins ``path``, and says more than what is known."""
+    if not name or len(name) <= len(known):
+        return False
+    named = tuple(name.split("/"))
+    return path[: len(named)] == named
 
 
 @lru_cache(maxsize=256)
-def path_of(web_url: str) -> tuple[str, ...]:
-    """The path of a host's own address; there are few hosts, and each is asked for again and again."""
-    return tuple(segment.lower() for segment in parse(web_url).segments)
+def place_of(web_url: str) -> tuple[str, tuple[str, ...]]:
+    """Origin and folded path of a host's own address; there are few hosts, asked for again and again."""
+    address = parse(web_url)
+    return address.origin, folded(address.segments)
 
 
-def _candidate(row: Row, *, organization: str) -> Candidate:
+def _candidate(known: _Known) -> Candidate:
+    row = known.row
     envelope = row["access_envelope"]
     return Candidate(
         id=_uuid(row["credential_id"]),
@@ -214,9 +249,9 @@ def _candidate(row: Row, *, organization: str) -> Candidate:
         created_at=_time(row["created_at"]) or datetime.min,
         generation=row["generation"],
         access_envelope=None if envelope is None else bytes(envelope),
-        organization=organization,
-        verdict=row["verdict"] or "",
-        verdict_at=_time(row["verdict_at"]),
+        organization=known.organization,
+        verdict=known.verdict,
+        verdict_at=_time(known.verdict_at),
         # A spent quota of the API does not concern Git.
         hold_until=_time(row["hold_until"]) if row["hold_reason"] == Hold.REFUSED else None,
     )

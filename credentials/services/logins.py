@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from credentials.crypto.secret import Secret
+from credentials.errors import Conflict
 from credentials.models import Credential
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind
@@ -35,8 +36,11 @@ def login_of(credential: Credential, token: Secret) -> Login:
 def open_login(credential: Credential, *, actor: Actor, purpose: str, repository: str = "") -> Login:
     """The login of a credential, opened after its audit event is durable.
 
-    Raises AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    Raises Conflict where its owner is not active any more, AuditUnavailable, KeyUnavailable,
+    EnvelopeInvalid.
     """
+    if not credential.owner.is_active:
+        raise Conflict("The person this credential belongs to is not active here any more.")
     subject = subject_of(credential)
     token = vault.open_credential(
         credential,

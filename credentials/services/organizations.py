@@ -47,7 +47,11 @@ MOST_ASKED = 30
 
 
 def named(host: Host, keys: Iterable[str], *, now: datetime) -> None:
-    """Remember the owners that an address names: each may be an organization somebody will be asked about."""
+    """Remember organizations that an address named and that its host was found to know.
+
+    Whoever has an account there may be concerned by them; what a host has not confirmed is only a word
+    that somebody typed.
+    """
     for key in keys:
         organization = _organization(host, key, name=key, now=now)
         Organization.objects.filter(pk=organization.pk).update(last_named_at=now)
@@ -178,18 +182,34 @@ def refresh(
         return False
     login = open_login(credential, actor=actor, purpose=purpose)
     provider = hosts.provider_of(credential.host, now=now)
-    asked = _ask(provider, login, also=keys_of_interest(credential))
+    asked = _ask(provider, login, also=interest_of(credential))
     _keep(credential, asked, actor=actor, now=now())
     credential.refresh_from_db()
     return asked.problem is None or any(fact.state is not OrganizationState.UNKNOWN for fact in asked.facts)
 
 
-def keys_of_interest(credential: Credential) -> list[str]:
-    """What is on the board, those due first, then the owners that addresses named lately."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interest:
+    """Whom to ask about beside what the host lists: what is on the board, then what others named lately.
+
+    Of the latter, an answer that concerns only those others is dropped: it would tell this person what
+    somebody else asked about.
+    """
+
+    board: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+NOBODY = Interest()
+
+
+def interest_of(credential: Credential) -> Interest:
+    """What is on the board, those due first, and the organizations that addresses named lately."""
     on_board = credential.organizations.order_by("next_check_at").values_list("organization__key", flat=True)
     lately = Organization.objects.filter(host=credential.host, last_named_at__isnull=False)
     newest = lately.order_by(F("last_named_at").desc()).values_list("key", flat=True)[:MOST_ASKED]
-    return list(dict.fromkeys([*on_board, *newest]))
+    board = tuple(on_board)
+    return Interest(board=board, others=tuple(key for key in newest if key not in set(board)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,23 +226,31 @@ class _Asked:
     dead: TokenRejected | None = None
 
 
-def look(provider: Provider, login: Login, *, also: Sequence[str]) -> tuple[OrganizationFact, ...]:
+def look(provider: Provider, login: Login, *, also: Interest) -> tuple[OrganizationFact, ...]:
     """What the host lists, and the answers of those it does not list. The list is comfort: where it cannot
     be had, each is asked for by itself."""
     return _ask(provider, login, also=also).facts
 
 
-def _ask(provider: Provider, login: Login, *, also: Sequence[str]) -> _Asked:
+def _ask(provider: Provider, login: Login, *, also: Interest) -> _Asked:
+    keys = [*also.board, *also.others]
     try:
         listed = provider.organizations(login) or ()
     except (TokenRejected, ProviderRateLimited, AddressForbidden) as problem:
         return _stopped(provider, login, (), problem=problem)
     except ProviderError as problem:
-        each = _ask_each(provider, login, also)
-        return replace(each, problem=each.problem or problem)
+        each = _ask_each(provider, login, keys)
+        facts = _concerning(each.facts, also)
+        return replace(each, facts=facts, problem=each.problem or problem)
     known = {fact.key.lower() for fact in listed}
-    each = _ask_each(provider, login, [key for key in also if key not in known])
-    return replace(each, facts=(*listed, *each.facts))
+    each = _ask_each(provider, login, [key for key in keys if key not in known])
+    return replace(each, facts=(*listed, *_concerning(each.facts, also)))
+
+
+def _concerning(facts: Sequence[OrganizationFact], also: Interest) -> tuple[OrganizationFact, ...]:
+    silent = {OrganizationState.UNKNOWN, OrganizationState.NO_MEMBERSHIP}
+    others = set(also.others)
+    return tuple(fact for fact in facts if fact.state not in silent or fact.key.lower() not in others)
 
 
 # So many answers in a row that say nothing end the questions: more would make an outage worse.
@@ -293,6 +321,7 @@ def check_due(*, actor: Actor, now: Callable[[], datetime] = timezone.now) -> in
             next_check_at__lte=moment,
             credential__status__in=LENDABLE,
             credential__host__is_enabled=True,
+            credential__owner__is_active=True,
         )
         .exclude(credential__host__in=gate.open_at(moment).values("pk"))
         .exclude(credential__hold_until__gt=moment)

@@ -20,7 +20,7 @@ def verify_credential(credential_id: str) -> None:
     """
     credential = (
         Credential.objects.select_related("host", "owner")
-        .filter(pk=credential_id, host__is_enabled=True, status__in=LENDABLE)
+        .filter(pk=credential_id, host__is_enabled=True, owner__is_active=True, status__in=LENDABLE)
         .first()
     )
     if credential is not None:

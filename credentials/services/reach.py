@@ -217,7 +217,8 @@ def _explained(this: _Walk, problem: AccessRefused) -> Finding:
 def _behind_not_found(this: _Walk) -> Finding:
     """Hosts hide what one may not see behind "not found"; its organizations may say more."""
     learned: list[OrganizationFact] = []
-    for key in this.place.organizations:
+    # A group of groups may have many above it: the nearest and the topmost have rules of their own.
+    for key in dict.fromkeys((*this.place.organizations[:1], *this.place.organizations[-1:])):
         try:
             fact = this.provider.organization(this.login, key)
         except ProviderError as problem:

@@ -13,7 +13,7 @@ from credentials.errors import AddressInvalid
 from credentials.models import Host
 from credentials.providers.base import Provider
 from credentials.providers.facts import RepositoryPlace
-from credentials.providers.repository_url import RepositoryAddress, parse
+from credentials.providers.repository_url import RepositoryAddress, folded, parse
 from credentials.services import hosts
 
 
@@ -34,7 +34,7 @@ class Target:
 
 def memory_key(address: RepositoryAddress) -> str:
     """The one spelling of an address below its host."""
-    return "/".join(address.segments).lower()[:500]
+    return "/".join(folded(address.segments))[:500]
 
 
 def find_target(address: RepositoryAddress, *, now: Callable[[], datetime] = timezone.now) -> Target | None:
@@ -43,6 +43,8 @@ def find_target(address: RepositoryAddress, *, now: Callable[[], datetime] = tim
     for host, base in sorted(bases, key=lambda item: len(item[1]), reverse=True):
         if not address.segments_start_with(base):
             continue
+        if not host.is_enabled:
+            return None
         provider = hosts.provider_of(host, now=now)
         place = provider.place(address.segments[len(base) :])
         if place is None:
@@ -52,7 +54,9 @@ def find_target(address: RepositoryAddress, *, now: Callable[[], datetime] = tim
 
 
 def _hosts_at(address: RepositoryAddress) -> list[Host]:
-    return list(Host.objects.filter(web_origin=address.origin, is_enabled=True))
+    """Those switched off too: an address below one must not fall to a host with a shorter path."""
+    known = Host.objects.filter(web_origin=address.origin)
+    return [host for host in known if parse(host.web_url).origin == address.origin]
 
 
 def key_at(host: Host, repository_url: str) -> str:

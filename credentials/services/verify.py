@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,6 +26,7 @@ from credentials.providers.tokens import Kind
 from credentials.services import audit, gate, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
+from credentials.services.organizations import NOBODY, Interest
 from credentials.services.rejection import DEAD, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
@@ -47,11 +48,11 @@ class Look:
 
 
 def look(
-    host: Host, login: Login, *, also: Sequence[str] = (), now: Callable[[], datetime] = timezone.now
+    host: Host, login: Login, *, also: Interest = NOBODY, now: Callable[[], datetime] = timezone.now
 ) -> Look:
     """Ask the provider who the token belongs to, what it may do, and what each organization answers.
 
-    ``also`` are the keys of organizations to ask about beside those that are listed. Writes nothing.
+    ``also`` are the organizations to ask about beside those that are listed. Writes nothing.
     """
     provider = hosts.provider_of(host, now=now)
     values: dict[str, object] = {
@@ -115,7 +116,7 @@ def verify(
     if early is not None:
         return early
     login = open_login(credential, actor=actor, purpose=purpose)
-    also = organizations.keys_of_interest(credential)
+    also = organizations.interest_of(credential)
     found = look(credential.host, login, also=also, now=now)
     if found.verdict.code in DEAD and may_lag(credential, now=now()):
         found = replace(found, known=False, verdict=_without_proof(credential, VerdictCode.UNKNOWN))

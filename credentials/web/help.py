@@ -52,6 +52,10 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
         gettext_lazy("This idempotency key belongs to another request"),
         gettext_lazy("Use a fresh key for every new request, and the same key only to repeat one."),
     ),
+    "too-many-requests": (
+        gettext_lazy("Asked too often just now"),
+        gettext_lazy("Wait as long as the answer says, then send the same request again."),
+    ),
     "unavailable": (
         gettext_lazy("The database does not answer"),
         gettext_lazy("Nothing was lent or changed. Try again; if it lasts, an administrator has to look."),

@@ -8,7 +8,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 
-from credentials.errors import AuditUnavailable, Conflict, CryptoError, ForgekeyError, NotFound
+from credentials.errors import (
+    AuditUnavailable,
+    Conflict,
+    CryptoError,
+    ForgekeyError,
+    NotFound,
+    TooManyRequests,
+)
 from credentials.verdicts import Text
 
 # The text of a missing key is the operator's: it names files and commands.
@@ -19,6 +26,7 @@ _STATUS: tuple[tuple[type[ForgekeyError], int, Text], ...] = (
     (AuditUnavailable, 503, ""),
     (CryptoError, 503, _KEY_MISSING),
     (Conflict, 409, ""),
+    (TooManyRequests, 429, ""),
 )
 
 

@@ -287,18 +287,3 @@ def test_only_a_to_z_are_compared_without_case() -> None:
     kelvin = parse("https://github.com/\u212aelvin/x")
     assert not kelvin.segments_start_with(("kelvin",))
     assert not parse("https://github.com/stra%C3%9Fe/x").segments_start_with(("strasse",))
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("https://github.com/Acme/Cases.git", "git@github.com:acme/cases", True),
-        ("https://github.com:443/acme/cases", "https://github.com/acme/cases/", True),
-        ("https://github.com/acme/cases", "https://github.com/acme/cases-evil", False),
-        ("https://github.com/acme/cases", "https://github.com.evil.example/acme/cases", False),
-        ("https://github.com/acme/cases", "http://github.com/acme/cases", False),
-        ("https://github.com/acme/cases", "https://github.com:8443/acme/cases", False),
-    ],
-)
-def test_two_addresses_are_the_same_place_only_on_the_same_origin(one: str, other: str, same: bool) -> None:
-    assert parse(one).same_place(parse(other)) is same

@@ -111,7 +111,7 @@ def test_a_common_lease_takes_at_most_three_statements_whatever_the_crowd(alice:
 def test_nothing_is_opened_where_the_event_cannot_be_written(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    builders.credential(alice, builders.host())
+    builders.access(builders.credential(alice, builders.host()), "acme", state="accessible")
     _, key = builders.client()
     opened: list[object] = []
     monkeypatch.setattr(vault, "unseal_after_audit", lambda *args: opened.append(args))

@@ -130,4 +130,4 @@ def test_what_waits_longest_is_asked_first(sandbox: RunningSandbox, alice: User,
     credential, _minted = store(sandbox, alice, builders.sandbox_host(sandbox, "github"))
     for number, key in enumerate(("acme", "assxxx", "sso-corp")):
         builders.access(credential, key, next_check_at=clock() - number * HOUR)
-    assert organizations.keys_of_interest(credential)[:3] == ["sso-corp", "assxxx", "acme"]
+    assert organizations.interest_of(credential).board == ("sso-corp", "assxxx", "acme")
