@@ -95,6 +95,23 @@ def connected(demo: Demo) -> dict[str, OAuthConnection]:
 
 
 @pytest.mark.parametrize("host", [host for host, _, _ in TOKENS])
+def test_the_tokens_of_the_help_page_are_said_to_work_and_what_they_hide_is_unknown(
+    demo: Demo, tokens: dict[str, str], host: str
+) -> None:
+    address = f"{demo.emulated[host]['web_url']}/acme/cases/"
+    answer = demo.api("POST", "/diagnoses/", user="alice", repository_url=address)
+    assert answer.status_code == 200, answer.text
+    verdict = answer.json()["verdict"]
+    assert (verdict["code"], verdict["host"]) == ("ok", host)
+    assert tokens[host] not in answer.text
+
+    held = demo.api("GET", f"/credentials/{verdict['credential']}/").json()
+    name = held["account"] and held["account"]["name"]
+    assert (name or None) == ("octo-alice" if host == "github" else None)
+    assert held["scopes"] == (None if host == "gitea" else [scope for at, _, scope in TOKENS if at == host])
+
+
+@pytest.mark.parametrize("host", [host for host, _, _ in TOKENS])
 def test_git_clones_a_private_repository_with_a_borrowed_credential(
     demo: Demo, tokens: dict[str, str], tmp_path: Path, host: str
 ) -> None:
