@@ -26,8 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALES = ROOT / "credentials" / "locale"
 WRITTEN = LOCALES / "zh_Hans" / "LC_MESSAGES" / "django.po"
 COMPILED = WRITTEN.with_suffix(".mo")
-# A name, an abbreviation, and two names with a mark between them.
-WITHOUT_A_WORD = {"OAuth", "id %(id)s", "%(organization)s: %(state)s."}
+# A name, an abbreviation, and names with a mark between them.
+WITHOUT_A_WORD = {
+    "OAuth",
+    "id %(id)s",
+    "%(organization)s: %(state)s.",
+    "%(title)s. %(summary)s",
+    "<strong>%(title)s.</strong> %(summary)s",
+}
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}|</?\w+>")

@@ -10,11 +10,11 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.text import smart_split, unescape_string_literal
+from django.utils.text import format_lazy, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from credentials.admin.display import EMPTY, moment, pairs
+from credentials.admin.display import EMPTY, kept, moment, pairs
 from credentials.admin.filters import ChoiceFilter, HostFilter
 from credentials.admin.paging import REACH, CappedPaginator
 from credentials.admin.read_only import ReadOnlyAdmin
@@ -32,6 +32,15 @@ _ACTORS: Mapping[str, Text] = {
     "user": gettext_lazy("person"),
     "client": gettext_lazy("service client"),
     "system": gettext_lazy("system"),
+}
+_SUBJECTS: Mapping[str, Text] = {
+    "user": gettext_lazy("person"),
+    "client": gettext_lazy("service client"),
+    "host": gettext_lazy("host"),
+    "credential": gettext_lazy("credential"),
+    "connection": gettext_lazy("waiting connection"),
+    "purpose_key": gettext_lazy("purpose key"),
+    "installation": gettext_lazy("this installation"),
 }
 # Hexadecimal digits of a MAC or link that a person compares by eye.
 _SHORT = 16
@@ -85,12 +94,12 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_filter = (ActionFilter, ActorFilter, CopiedHostFilter, "at")
     lookups = ("subject_kind", "subject_id", "owner_id", "actor_id", "at")
     search_fields = ("action",)  # opens the search box; get_search_results does the searching
-    search_help_text = (
+    search_help_text = format_lazy(
         gettext_lazy(
             "Whole words: a person's user name, the name of a service client or a host, an action, or an id. "
-            "Lists reach back %d events; narrow them by a filter to see older ones."
-        )
-        % REACH
+            "Lists reach back {reach} events; narrow them by a filter to see older ones."
+        ),
+        reach=REACH,
     )
     sortable_by = ("seq",)
     paginator = CappedPaginator
@@ -100,27 +109,32 @@ class AuditEventAdmin(ReadOnlyAdmin):
     actions = None
     fields = (
         "seq",
-        "id",
+        "event_id",
         "when",
         "who",
-        "actor_id",
+        "actor_key",
         "what",
         "subject",
-        "subject_id",
+        "subject_key",
         "owner_name",
-        "owner_id",
+        "owner_key",
         "host",
         "organization",
         "repository",
         "purpose",
         "reference",
-        "request_id",
+        "request",
         "address",
         "details",
         "mac_start",
         "link_start",
     )
     readonly_fields = fields
+    event_id = kept("id", gettext_lazy("id of the event"))
+    actor_key = kept("actor_id", gettext_lazy("id of the actor"))
+    subject_key = kept("subject_id", gettext_lazy("id of the subject"))
+    owner_key = kept("owner_id", gettext_lazy("id of the owner"))
+    request = kept("request_id", gettext_lazy("id of the request"))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.permitted(request, "view")
@@ -164,7 +178,9 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("subject"))
     def subject(self, event: AuditEvent) -> str:
-        return f"{event.subject_kind}: {event.subject_name}" if event.subject_kind else EMPTY
+        if not event.subject_kind:
+            return EMPTY
+        return f"{_SUBJECTS.get(event.subject_kind, event.subject_kind)}: {event.subject_name}"
 
     @admin.display(description=gettext_lazy("details"))
     def details(self, event: AuditEvent) -> str:

@@ -211,7 +211,8 @@ def _check(request: HttpRequest, credential: Credential) -> tuple[str, int]:
         found = verify.verify(actor=actor_of(request), credential=credential, purpose=PURPOSE, by_hand=True)
     except ForgekeyError as error:
         return _("not checked: %s") % error, messages.ERROR
-    return f"{found.title}. {found.summary}", messages.SUCCESS if found.ok else messages.WARNING
+    text = _("%(title)s. %(summary)s") % {"title": found.title, "summary": found.summary}
+    return text, messages.SUCCESS if found.ok else messages.WARNING
 
 
 def _receipt(result: RevocationResult) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
@@ -14,6 +15,9 @@ from django.utils.translation import gettext as _
 from credentials.models import Outcome, Status
 from credentials.models.organization import AccessState
 from credentials.verdicts import Text
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 EMPTY = "-"
 
@@ -71,6 +75,17 @@ def moment(when: datetime | None) -> str:
     return format_html(
         '<time datetime="{}">{}</time>', here.isoformat(), here.strftime("%Y-%m-%d %H:%M:%S %Z")
     )
+
+
+def kept(field: str, title: _StrPromise) -> Callable[[Any, Any], str]:
+    """A field to look at, with a title that can be translated, where the model gives it none."""
+
+    @admin.display(description=title)
+    def shown(_admin: Any, row: Any) -> str:
+        value = getattr(row, field)
+        return moment(value) if isinstance(value, datetime) else str(value) or EMPTY
+
+    return shown
 
 
 def listing(values: Iterable[object] | None, *, nothing: Text = "", unknown: Text = "") -> SafeString | str:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 
-from credentials.admin.display import badge
+from credentials.admin.display import badge, kept
 from credentials.admin.guarded import actor_of
 from credentials.admin.service_form import ServiceForm, ServiceFormAdmin
 from credentials.crypto.secret import Secret
@@ -109,10 +109,12 @@ class HostAdmin(ServiceFormAdmin):
         (gettext_lazy("OAuth"), {"fields": ("client_id", "client_secret", "oauth_scopes")}),
         (
             gettext_lazy("As it stands"),
-            {"fields": ("state", "oauth", "connected", "created_at", "updated_at")},
+            {"fields": ("state", "oauth", "connected", "created", "changed")},
         ),
     )
-    readonly_fields = ("state", "oauth", "connected", "created_at", "updated_at")
+    readonly_fields = ("state", "oauth", "connected", "created", "changed")
+    created = kept("created_at", gettext_lazy("created"))
+    changed = kept("updated_at", gettext_lazy("changed"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
         """Every host, without its sealed client secret, which no page has a use for."""

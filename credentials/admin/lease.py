@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -33,12 +34,12 @@ class LeaseAdmin(ReadOnlyAdmin):
     list_display = ("sentence", "purpose", "when", "state", "answer")
     list_filter = (ClientFilter, LeaseHostFilter, "outcome", "created_at")
     search_fields = ("=client__name", "=credential__owner__username", "repository_url", "=reference")
-    search_help_text = (
+    search_help_text = format_lazy(
         gettext_lazy(
             "A client, a person, a reference, or a part of a repository's address. "
-            "Lists reach back %d leases; narrow them by a filter to see older ones."
-        )
-        % REACH
+            "Lists reach back {reach} leases; narrow them by a filter to see older ones."
+        ),
+        reach=REACH,
     )
     sortable_by = ("when",)
     paginator = CappedPaginator

@@ -35,6 +35,10 @@ class MomentWidget(AdminSplitDateTime):
         self.widgets[1].attrs["aria-label"] = gettext_lazy("Expires, time")
 
 
+def _scopes() -> list[tuple[str, str]]:
+    return [(scope.value, f"{scope.value}: {scope.label}") for scope in Scope]
+
+
 def _hosts() -> list[tuple[str, str]]:
     return list(Host.objects.order_by("name").values_list("slug", "name"))
 
@@ -44,7 +48,7 @@ class ServiceClientForm(ServiceForm):
 
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("Scopes"),
-        choices=[(scope.value, f"{scope.value}: {scope.label}") for scope in Scope],
+        choices=_scopes,
         help_text=gettext_lazy("Grant the least that works."),
         widget=forms.CheckboxSelectMultiple,
     )

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from credentials.models.credential import Credential
@@ -54,7 +55,7 @@ class Lease(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.client} for {self.purpose}"
+        return gettext("%(client)s for %(purpose)s") % {"client": self.client, "purpose": self.purpose}
 
     def is_active(self, now: datetime) -> bool:
         return self.ended_at is None and self.expires_at > now

@@ -138,7 +138,7 @@ def test_a_credential_that_comes_while_the_form_is_open_still_fixes_the_address(
     assert Host.objects.get().web_url == "http://127.0.0.1:9/gitlab"
 
 
-HOST_READONLY = ("state", "oauth", "connected", "created_at", "updated_at")
+HOST_READONLY = ("state", "oauth", "connected", "created", "changed")
 
 
 def test_addresses_can_change_while_nothing_is_bound_to_them(desk: Client) -> None:
