@@ -111,6 +111,15 @@ def test_a_test_of_a_revoked_token_marks_it_and_shows_how_to_mend_it(
     assert f'<a class="button primary" href="{replace}">' in html
 
 
+def test_a_step_that_is_done_on_this_very_page_leads_to_its_button(alice: User) -> None:
+    held = builders.credential(alice, oauth_host(), kind=Kind.OAUTH, status=Status.RECONNECT_REQUIRED)
+    html = visit(alice).get(address("credential", held)).content.decode()
+    assert '<a href="#ways" rel="noopener">Reconnect; the connection keeps' in html
+    button = html[html.index('id="ways"') :]
+    assert f'action="{address("credential_reconnect", held)}"' in button
+    assert html.count("button primary") == 1
+
+
 def test_an_outage_during_a_test_changes_nothing_known(alice: User) -> None:
     held = builders.credential(alice, builders.host("github"), account_name="octo-alice")
     html = visit(alice).post(address("credential_test", held), follow=True).content.decode()

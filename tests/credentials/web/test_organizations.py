@@ -118,6 +118,7 @@ def test_checking_now_says_what_changed(alice: User, sandbox: RunningSandbox) ->
     sandbox.control("github", "POST", "organizations/assxxx", {"approved": True})
     html = check(client, held)
     assert "assxxx: accessible." in html
+    assert "nothing has changed" not in html
     assert "Checked: nothing has changed." in check(client, held)
     opened = AuditEvent.objects.filter(purpose="organization check by its owner")
     assert {event.actor_name for event in opened} == {"alice"}
