@@ -246,3 +246,7 @@ def test_without_a_candidate_worth_mending_no_account_is_connected() -> None:
     assert choice.explain_refusal(choose()) == (VerdictCode.NO_CREDENTIAL, None)
     on_hold = choose(candidate(1, status=Status.QUARANTINED))
     assert choice.explain_refusal(on_hold) == (VerdictCode.NO_CREDENTIAL, None)
+
+
+def test_a_refusal_is_believed_for_ten_minutes() -> None:
+    assert timedelta(minutes=10) == REFUSAL_KEPT
