@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credentials.admin.display import EMPTY, access_badge, listing, moment, status_badge
-from credentials.admin.filters import HostFilter
+from credentials.admin.filters import HostFilter, KindFilter
 from credentials.admin.guarded import Question, actor_of
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import ForgekeyError
 from credentials.models import Credential, Lease, OrganizationAccess
 from credentials.providers.facts import Revocation, RevocationResult
+from credentials.providers.tokens import Kind
 from credentials.services import disconnect, verify
 
 # Each asks the host while the page waits.
@@ -72,13 +73,13 @@ class CredentialAdmin(ReadOnlyAdmin):
         "account",
         "owner",
         "host",
-        "kind",
+        "kind_title",
         "state",
         "expires_at",
         "last_verified_at",
         "last_used",
     )
-    list_filter = ("status", HostFilter, "kind")
+    list_filter = ("status", HostFilter, KindFilter)
     search_fields = ("owner__username", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     inlines = (OrganizationInline,)
@@ -89,7 +90,7 @@ class CredentialAdmin(ReadOnlyAdmin):
         "host",
         "account",
         "account_id",
-        "kind",
+        "kind_title",
         "label",
         "email",
         "username",
@@ -127,6 +128,10 @@ class CredentialAdmin(ReadOnlyAdmin):
         if credential.account_name:
             return credential.account_name
         return f"#{credential.account_id}" if credential.account_id else _("unknown")
+
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def kind_title(self, credential: Credential) -> str:
+        return str(Kind(credential.kind).title)
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def state(self, credential: Credential) -> SafeString:

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from credentials.models import Host, ServiceClient
+from credentials.providers.tokens import Kind
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -34,6 +35,16 @@ class HostFilter(ChoiceFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         return list(Host.objects.order_by("name").values_list("slug", "name"))
+
+
+class KindFilter(ChoiceFilter):
+    """By kind of token."""
+
+    title = gettext_lazy("kind")
+    parameter_name = column = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(kind.value, str(kind.title)) for kind in Kind]
 
 
 class ClientFilter(ChoiceFilter):

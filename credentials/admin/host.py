@@ -103,7 +103,7 @@ class HostAdmin(ServiceFormAdmin):
     list_filter = ("is_enabled", "provider")
     search_fields = ("name", "slug", "web_url")
     actions = ("enable", "disable")
-    page_actions = {"enable": gettext_lazy("Open"), "disable": gettext_lazy("Close")}
+    page_actions = {"enable": gettext_lazy("Enable"), "disable": gettext_lazy("Disable")}
     fieldsets = (
         (None, {"fields": ("slug", "name", "provider", "web_url", "api_url", "allow_private_network")}),
         (gettext_lazy("OAuth"), {"fields": ("client_id", "client_secret", "oauth_scopes")}),
@@ -164,7 +164,7 @@ class HostAdmin(ServiceFormAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="is_enabled")
     def state(self, host: Host) -> SafeString:
-        return badge(_("open"), "ok") if host.is_enabled else badge(_("closed"), "idle")
+        return badge(_("enabled"), "ok") if host.is_enabled else badge(_("disabled"), "idle")
 
     @admin.display(description=gettext_lazy("OAuth"), boolean=True)
     def oauth(self, host: Any) -> bool:
@@ -177,12 +177,12 @@ class HostAdmin(ServiceFormAdmin):
     def offered(self, found: Host) -> Iterable[str]:
         return ("disable",) if found.is_enabled else ("enable",)
 
-    @admin.action(description=gettext_lazy("Open the selected hosts"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Enable the selected hosts"), permissions=["change"])
     def enable(self, request: HttpRequest, chosen: QuerySet[Host]) -> HttpResponse | None:
         return self._set(request, chosen, enabled=True)
 
     @admin.action(
-        description=gettext_lazy("Close the selected hosts: nothing is connected or lent there"),
+        description=gettext_lazy("Disable the selected hosts: nothing is connected or lent there"),
         permissions=["change"],
     )
     def disable(self, request: HttpRequest, chosen: QuerySet[Host]) -> HttpResponse | None:
@@ -195,9 +195,9 @@ class HostAdmin(ServiceFormAdmin):
             hosts.set_enabled(actor=actor_of(request), host=host, enabled=enabled)
         count = len(turned)
         text = (
-            ngettext("%d host is open now.", "%d hosts are open now.", count)
+            ngettext("%d host is enabled now.", "%d hosts are enabled now.", count)
             if enabled
-            else ngettext("%d host is closed now.", "%d hosts are closed now.", count)
+            else ngettext("%d host is disabled now.", "%d hosts are disabled now.", count)
         )
         self.message_user(request, text % count, messages.SUCCESS)
         return self.back(request, found)

@@ -14,7 +14,7 @@ from credentials.admin.display import badge, moment
 from credentials.admin.filters import HostFilter
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.models import HostHealth
-from credentials.services import gate
+from credentials.services import circuit_breaker
 
 
 @admin.register(HostHealth)
@@ -33,9 +33,9 @@ class HostHealthAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="failures")
     def state(self, health: HostHealth) -> SafeString:
-        if health.closed_until is not None and health.closed_until > timezone.now():
+        if health.retry_at is not None and health.retry_at > timezone.now():
             return badge(_("not asked"), "bad")
-        if health.failures >= gate.FAILURES:
+        if health.failures >= circuit_breaker.FAILURES:
             return badge(_("tried again"), "wait")
         return badge(_("failing"), "warn") if health.failures else badge(_("answering"), "ok")
 
@@ -43,6 +43,6 @@ class HostHealthAdmin(ReadOnlyAdmin):
     def since(self, health: HostHealth) -> str:
         return moment(health.failing_since)
 
-    @admin.display(description=gettext_lazy("asked again"), ordering="closed_until")
+    @admin.display(description=gettext_lazy("asked again"), ordering="retry_at")
     def again(self, health: HostHealth) -> str:
-        return moment(health.closed_until)
+        return moment(health.retry_at)

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('host', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='health', serialize=False, to='credentials.host', verbose_name='host')),
                 ('failures', models.PositiveIntegerField(default=0, verbose_name='failures in a row')),
                 ('failing_since', models.DateTimeField(null=True, verbose_name='failing since')),
-                ('closed_until', models.DateTimeField(null=True, verbose_name='asked again')),
+                ('retry_at', models.DateTimeField(null=True, verbose_name='asked again')),
                 ('last_failure', models.CharField(blank=True, max_length=300, verbose_name='last failure')),
             ],
             options={

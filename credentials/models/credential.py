@@ -28,7 +28,7 @@ class Status(models.TextChoices):
     EXPIRED = "expired", _("expired")
     REJECTED = "rejected", _("rejected")
     RECONNECT_REQUIRED = "reconnect_required", _("reconnect")
-    QUARANTINED = "quarantined", _("on hold")
+    QUARANTINED = "quarantined", _("quarantined")
     DISCONNECTED = "disconnected", _("disconnected")
 
 
@@ -77,7 +77,7 @@ class Credential(models.Model):
     host = models.ForeignKey(
         Host, on_delete=models.PROTECT, related_name="credentials", verbose_name=_("host")
     )
-    kind = models.CharField(_("kind"), max_length=30, choices=[(kind.value, kind.title) for kind in Kind])
+    kind = models.CharField(_("kind"), max_length=30)
     label = models.CharField(_("label"), max_length=100, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.UNVERIFIED)
     status_detail = models.CharField(_("detail"), max_length=50, blank=True)

@@ -11,7 +11,7 @@ from credentials.models.host import Host
 class HostHealth(models.Model):
     """One host's breaker. A host without a row has not failed lately.
 
-    ``failures`` counts the failures in a row. While ``closed_until`` is ahead, nobody asks the host;
+    ``failures`` counts the failures in a row. While ``retry_at`` is ahead, nobody asks the host;
     afterwards one process may try, and moves the moment on before it does.
     """
 
@@ -20,7 +20,7 @@ class HostHealth(models.Model):
     )
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     failing_since = models.DateTimeField(_("failing since"), null=True)
-    closed_until = models.DateTimeField(_("asked again"), null=True)
+    retry_at = models.DateTimeField(_("asked again"), null=True)
     last_failure = models.CharField(_("last failure"), max_length=300, blank=True)
 
     class Meta:

@@ -96,12 +96,12 @@ class Provider(ABC):
     def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
         """The organizations this token can see, or None where its scopes do not let anyone ask."""
 
+    @abstractmethod
     def organization(self, login: Login, key: str) -> OrganizationFact | None:
         """What the one organization ``key`` answers through this token; None where there is no such
         organization (a personal account, for instance). Raises TokenRejected and AddressForbidden only:
         whatever else goes wrong is a fact whose state is unknown.
         """
-        raise NotImplementedError
 
     def organization_links(self, key: str, *, kind: Kind, client_id: str) -> OrganizationLinks:
         """The pages that mend what ``key`` answers to this kind of token; ``client_id`` is the OAuth app
@@ -109,32 +109,32 @@ class Provider(ABC):
         return OrganizationLinks()
 
     @classmethod
+    @abstractmethod
     def place(cls, segments: tuple[str, ...]) -> RepositoryPlace | None:
         """The repository that an address names, as people copy it from Git or from the browser.
 
         ``segments`` are those below the host's own base path. None where they name no repository.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def clone_url(self, place: RepositoryPlace) -> str:
         """Where Git finds the repository at this host, without a redirect and without a user name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repository(self, place: RepositoryPlace, *, login: Login | None) -> RepositoryFact:
         """Ask for one repository, as anybody (``login`` None) or with a token.
 
         Raises as :meth:`verify` does, and ScopeMissing where the token may not ask this question at all,
         although Git itself might let it in.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def repositories(self, login: Login, *, query: str = "", cursor: str = "") -> RepositoryPage | None:
         """One page of what the token can list, narrowed by ``query``, beginning at ``cursor``.
 
         None where its scopes do not let anyone list. Raises as :meth:`verify` does; a cursor that this
         method did not give is read as the beginning.
         """
-        raise NotImplementedError
 
     @classmethod
     @abstractmethod
@@ -188,7 +188,7 @@ class Provider(ABC):
         )
         problem = self.translate(answer)
         if isinstance(problem, ProviderUnreachable):
-            self.door.gate.failed(problem)
+            self.door.breaker.failed(problem)
         if problem is not None:
             raise problem
         return answer

@@ -110,7 +110,7 @@ class _Session(requests.Session):
         return None
 
 
-class Gate(Protocol):
+class Breaker(Protocol):
     """Decides before each request whether a host may be asked, and learns how it went."""
 
     def enter(self) -> None:
@@ -123,7 +123,7 @@ class Gate(Protocol):
         """The host did not answer, or not as itself."""
 
 
-class OpenGate:
+class NoBreaker:
     """Lets every request pass."""
 
     def enter(self) -> None:
@@ -143,7 +143,7 @@ class Door:
     * ``timeout`` is (connect, read) and ``deadline`` the whole exchange, in seconds;
     * ``max_body`` caps an answer in bytes, counted after decompression;
     * ``ca_bundle`` is the path of a PEM file that replaces the public certificate authorities;
-    * ``gate`` is asked before each request.
+    * ``breaker`` is asked before each request.
 
     A door may be shared between threads; each gets a requests session of its own.
     """
@@ -158,7 +158,7 @@ class Door:
         resolver: Resolver = socket.getaddrinfo,
         user_agent: str = "Forgekey",
         ca_bundle: str | None = None,
-        gate: Gate | None = None,
+        breaker: Breaker | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._allow_private = allow_private
@@ -168,7 +168,7 @@ class Door:
         self._resolver = resolver
         self._user_agent = user_agent
         self._ca_bundle = ca_bundle
-        self.gate: Gate = gate or OpenGate()
+        self.breaker: Breaker = breaker or NoBreaker()
         self._now = now
         self._local = threading.local()
 
@@ -194,15 +194,15 @@ class Door:
         target = f"{url}?{urlencode(params)}" if params else url
         if not _URL.fullmatch(target):
             raise AddressInvalid("this is no address that a request can go to")
-        self.gate.enter()
+        self.breaker.enter()
         try:
             answer = self._answered(call, method, target, auth=auth, json=json, form=form, headers=headers)
         except ProviderUnreachable as problem:
-            self.gate.failed(problem)
+            self.breaker.failed(problem)
             raise
         # A page where JSON was due is no sign of health.
         if answer.json is not None or answer.status == HTTPStatus.NO_CONTENT:
-            self.gate.succeeded()
+            self.breaker.succeeded()
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ProviderRateLimited(
                 "the quota of the host is spent",

@@ -24,7 +24,7 @@ from credentials.models.audit import Action
 from credentials.models.credential import LENDABLE, ended
 from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.repository_url import RepositoryAddress, parse
-from credentials.services import audit, gate, holds, organizations, reach, rejection
+from credentials.services import audit, circuit_breaker, holds, organizations, reach, rejection
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import REFUSAL_KEPT, STATUS_VERDICTS, rank
 from credentials.services.explain import explain
@@ -300,7 +300,7 @@ def _without_asking(credential: Credential, found: Target, *, now: datetime) -> 
         )
     if holds.is_held(credential, now=now, by_hand=True):
         return _resting(credential, found, now=now)
-    if gate.is_open(credential.host, now=now):
+    if circuit_breaker.is_blocked(credential.host, now=now):
         check = Check(step="host", result="not asked: it has not been answering", at=now)
         return Finding(code=VerdictCode.HOST_UNREACHABLE, checks=(check,), known=False)
     return None

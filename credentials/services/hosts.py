@@ -20,7 +20,7 @@ from credentials.providers.http import Door
 from credentials.providers.repository_url import parse
 from credentials.services import audit, vault
 from credentials.services.audit import Actor, Subject
-from credentials.services.gate import HostGate
+from credentials.services.circuit_breaker import CircuitBreaker
 
 
 def get(slug: str) -> Host:
@@ -49,7 +49,7 @@ def door_of(host: Host, *, now: Callable[[], datetime] = timezone.now) -> Door:
         timeout=(conf.connect_timeout.total_seconds(), conf.read_timeout.total_seconds()),
         deadline=conf.read_timeout.total_seconds(),
         user_agent=conf.product_name,
-        gate=HostGate(host, now=now),
+        breaker=CircuitBreaker(host, now=now),
         now=now,
     )
 

@@ -104,7 +104,7 @@ def lend(
     chosen = _chosen(found, request, actor=actor, now=moment)
     lease = _lease(found, chosen, request, now=moment)
     if not _commit(lease, chosen, request, actor=actor):
-        # Between the two statements the credential was replaced, put on hold or disconnected.
+        # Between the two statements the credential was replaced, quarantined or disconnected.
         raise Conflict("The credential changed at this moment. Ask again.")
     return _open(lease, chosen, found)
 

@@ -25,7 +25,7 @@ from credentials.models import AccessState, Credential, Host, Organization, Orga
 from credentials.models.credential import LENDABLE
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.services import audit, gate, holds, hosts, notices, rejection
+from credentials.services import audit, circuit_breaker, holds, hosts, notices, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
 from credentials.verdicts import VerdictCode
@@ -178,7 +178,7 @@ def refresh(
     """
     if not credential.is_lendable or holds.is_held(credential, now=now(), by_hand=by_hand):
         return False
-    if gate.is_open(credential.host, now=now()):
+    if circuit_breaker.is_blocked(credential.host, now=now()):
         return False
     login = open_login(credential, actor=actor, purpose=purpose)
     provider = hosts.provider_of(credential.host, now=now)
@@ -323,14 +323,14 @@ def check_due(*, actor: Actor, now: Callable[[], datetime] = timezone.now) -> in
             credential__host__is_enabled=True,
             credential__owner__is_active=True,
         )
-        .exclude(credential__host__in=gate.open_at(moment).values("pk"))
+        .exclude(credential__host__in=circuit_breaker.blocked_at(moment).values("pk"))
         .exclude(credential__hold_until__gt=moment)
     )
     first = due.order_by().values("credential").annotate(first=Min("next_check_at")).order_by("first")
     asked = 0
     for pk in list(first.values_list("credential", flat=True)[:AT_ONCE]):
         credential = Credential.objects.select_related("host", "owner").get(pk=pk)
-        if gate.is_open(credential.host, now=now()) or holds.is_held(credential, now=now()):
+        if circuit_breaker.is_blocked(credential.host, now=now()) or holds.is_held(credential, now=now()):
             continue
         mine = due.filter(credential=credential).order_by("next_check_at")
         keys = list(mine.values_list("organization__key", flat=True)[:MOST_ASKED])

@@ -152,17 +152,17 @@ def ls_remote(provider: Provider, url: str, *, login: Login | None, allow_privat
 
     Raises as :func:`credentials.sources.git.ls_remote` does.
     """
-    gate = provider.door.gate
-    gate.enter()
+    breaker = provider.door.breaker
+    breaker.enter()
     remote = git.Remote(url=url, allow_private=allow_private, provider=provider.name)
     try:
         refs = git.ls_remote(
             remote, login=provider.git_login(login) if login else None, timeout_seconds=GIT_SECONDS
         )
     except ProviderUnreachable as problem:
-        gate.failed(problem)
+        breaker.failed(problem)
         raise
-    gate.succeeded()
+    breaker.succeeded()
     return refs
 
 

@@ -50,7 +50,7 @@ def confirm(provider: Provider, login: Login) -> TokenRejected | None:
 def note(current: Credential, code: VerdictCode, *, actor: Actor, now: datetime) -> bool:
     """Mark the locked row ``current`` dead and let it rest; False where its token may be too young to tell.
 
-    One that was put on hold meanwhile stays so: only a person takes that back.
+    One that was quarantined meanwhile stays so: only a person takes that back.
     """
     holds.note_refusal(current, now=now)
     if may_lag(current, now=now):

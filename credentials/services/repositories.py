@@ -17,7 +17,7 @@ from credentials.errors import (
 )
 from credentials.models import Credential, Hold
 from credentials.providers.facts import RepositoryPage
-from credentials.services import gate, holds, hosts, rejection
+from credentials.services import circuit_breaker, holds, hosts, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login
 from credentials.verdicts import VerdictCode
@@ -44,7 +44,7 @@ def page(
         if credential.hold_reason == Hold.QUOTA and credential.hold_until is not None:
             raise ProviderRateLimited(retry_after=credential.hold_until - now())
         raise ProviderUnreachable(evidence="left alone for a while after a refusal")
-    if gate.is_open(credential.host, now=now()):
+    if circuit_breaker.is_blocked(credential.host, now=now()):
         raise ProviderUnreachable(evidence="not asked: it has not been answering")
     login = open_login(credential, actor=actor, purpose="repository list")
     provider = hosts.provider_of(credential.host, now=now)

@@ -23,7 +23,7 @@ from credentials.models.credential import ended
 from credentials.providers import registry
 from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
-from credentials.services import audit, gate, holds, hosts, organizations
+from credentials.services import audit, circuit_breaker, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import open_login, subject_of
 from credentials.services.organizations import NOBODY, Interest
@@ -131,7 +131,7 @@ def verify(
 
 def _not_now(credential: Credential, *, by_hand: bool, in_doubt: bool, now: datetime) -> Verdict | None:
     """Why nothing is asked at this moment, if so; what is known stands."""
-    if gate.is_open(credential.host, now=now):
+    if circuit_breaker.is_blocked(credential.host, now=now):
         return _without_proof(credential, VerdictCode.HOST_UNREACHABLE)
     if not holds.is_held(credential, now=now, by_hand=by_hand):
         return None

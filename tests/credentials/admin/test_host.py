@@ -175,7 +175,7 @@ def test_an_empty_client_secret_keeps_the_stored_one_and_an_empty_client_id_dest
 def test_hosts_are_closed_and_opened_by_actions(desk: Client) -> None:
     host = builders.host()
 
-    assert "1 host is closed now." in read(act(desk, Host, "disable", host))
+    assert "1 host is disabled now." in read(act(desk, Host, "disable", host))
     assert not Host.objects.get().is_enabled
     answer = act(desk, Host, "enable", host, from_page="yes")
     assert Host.objects.get().is_enabled

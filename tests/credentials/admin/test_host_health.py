@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from credentials.models import Host, HostHealth
-from credentials.services import gate
+from credentials.services import circuit_breaker
 from tests import builders
 from tests.credentials.admin.desk import page, read
 
@@ -22,7 +22,7 @@ def failing(host: Host, failures: int, *, closed_for: timedelta | None = None) -
         host=host,
         failures=failures,
         failing_since=now - timedelta(minutes=9),
-        closed_until=now + closed_for if closed_for else None,
+        retry_at=now + closed_for if closed_for else None,
         last_failure="GET /user 503",
     )
 
@@ -32,8 +32,8 @@ def failing(host: Host, failures: int, *, closed_for: timedelta | None = None) -
     [
         (0, None, "answering"),
         (1, None, "failing"),
-        (gate.FAILURES, timedelta(minutes=1), "not asked"),
-        (gate.FAILURES, -timedelta(minutes=1), "tried again"),
+        (circuit_breaker.FAILURES, timedelta(minutes=1), "not asked"),
+        (circuit_breaker.FAILURES, -timedelta(minutes=1), "tried again"),
     ],
 )
 def test_each_state_has_its_word(

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from credentials.models import AuditEvent, Credential, Notice, Status
-from credentials.services import disconnect, gate, holds, organizations
+from credentials.services import circuit_breaker, disconnect, holds, organizations
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Reply, Server, json_reply
@@ -109,7 +109,7 @@ def test_a_host_that_is_down_does_not_stand_before_the_others(
         check_due(clock)
         rounds += 1
         assert rounds <= 2
-    assert gate.is_open(down, now=clock())
+    assert circuit_breaker.is_blocked(down, now=clock())
 
 
 def test_who_rests_does_not_stand_before_the_others(

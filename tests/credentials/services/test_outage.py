@@ -27,7 +27,7 @@ from credentials.models import (
     RepositoryAccess,
     Status,
 )
-from credentials.services import diagnose, gate, organizations, vault, verify
+from credentials.services import circuit_breaker, diagnose, organizations, vault, verify
 from credentials.verdicts import VerdictCode
 from tests import builders
 from tests.clock import Clock
@@ -176,9 +176,9 @@ def test_an_hours_outage_marks_nothing_costs_a_question_a_minute_and_ends_with_o
         assert not Notice.objects.exists()
 
         came = moody.came
-        assert len(came) <= gate.FAILURES + 60
+        assert len(came) <= circuit_breaker.FAILURES + 60
         assert len(came) >= 40, "it is asked again and again, or nobody would see it come back"
-        afterwards = came[gate.FAILURES - 1 :]
+        afterwards = came[circuit_breaker.FAILURES - 1 :]
         assert all(later - earlier >= timedelta(minutes=1) for earlier, later in pairwise(afterwards))
         opened = AuditEvent.objects.filter(action="credential.opened").count()
         assert opened <= len(came) + 60, "no secret is opened to be shown to nobody"

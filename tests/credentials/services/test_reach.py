@@ -166,7 +166,7 @@ class _OnlyOnce:
 def test_git_goes_through_the_breaker_too(sandbox: RunningSandbox) -> None:
     shown = login(sandbox, "gitlab", Kind.PERSONAL_TOKEN, ["read_repository"])
     provider = provider_in(sandbox, "gitlab")
-    provider.door = door(gate=_OnlyOnce())
+    provider.door = door(breaker=_OnlyOnce())
     found = walk(provider, shown)
     assert (found.code, found.known) == (VerdictCode.HOST_UNREACHABLE, False)
     assert not any(path.startswith("/acme") for path in asked(sandbox, "gitlab"))

@@ -12,7 +12,7 @@ from credentials.errors import Conflict, ProviderRateLimited, ProviderUnreachabl
 from credentials.models import AuditEvent, Credential, HostHealth, Status
 from credentials.providers.facts import RepositoryPage
 from credentials.providers.tokens import Kind
-from credentials.services import gate, holds, repositories
+from credentials.services import circuit_breaker, holds, repositories
 from credentials.verdicts import VerdictCode
 from tests import builders
 from tests.clock import Clock
@@ -112,7 +112,10 @@ def test_while_it_rests_or_its_host_is_down_nothing_is_opened(
         page(credential, clock)
     holds.clear(fresh(credential))
     HostHealth.objects.create(
-        host=credential.host, failures=gate.FAILURES, closed_until=clock() + gate.PAUSE, last_failure="503"
+        host=credential.host,
+        failures=circuit_breaker.FAILURES,
+        retry_at=clock() + circuit_breaker.PAUSE,
+        last_failure="503",
     )
     with pytest.raises(ProviderUnreachable):
         page(credential, clock)

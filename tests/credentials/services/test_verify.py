@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from credentials.crypto.secret import Secret
 from credentials.models import AuditEvent, Credential, Hold, HostHealth, Status
 from credentials.providers.tokens import Kind
-from credentials.services import connect, disconnect, gate, holds, verify
+from credentials.services import circuit_breaker, connect, disconnect, holds, verify
 from credentials.services.connect import ManualEntry
 from credentials.verdicts import Verdict, VerdictCode
 from tests import builders
@@ -129,7 +129,10 @@ def test_an_open_breaker_keeps_everybody_away(sandbox: RunningSandbox, alice: Us
     host = builders.sandbox_host(sandbox, "github")
     credential, _minted = store(sandbox, alice, host)
     HostHealth.objects.create(
-        host=host, failures=gate.FAILURES, closed_until=clock() + gate.PAUSE, last_failure="503"
+        host=host,
+        failures=circuit_breaker.FAILURES,
+        retry_at=clock() + circuit_breaker.PAUSE,
+        last_failure="503",
     )
     for options in ({}, {"by_hand": True}, {"in_doubt": True}):
         assert look(credential, clock, **options).code is VerdictCode.HOST_UNREACHABLE

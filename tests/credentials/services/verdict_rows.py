@@ -19,7 +19,7 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.models import AccessState, Credential, Hold, Host, HostHealth, Status
 from credentials.providers.tokens import Kind
-from credentials.services import connect, disconnect, gate, holds, hosts
+from credentials.services import circuit_breaker, connect, disconnect, holds, hosts
 from credentials.services.connect import ManualEntry
 from tests import builders
 from tests.sandbox import Minted, RunningSandbox
@@ -263,7 +263,10 @@ def _turn_here(stage: Stage, what: str) -> None:
             hosts.set_enabled(actor=builders.SYSTEM, host=stage.host, enabled=False)
         case ["breaker", "open"]:
             HostHealth.objects.create(
-                host=stage.host, failures=gate.FAILURES, closed_until=now + gate.PAUSE, last_failure="503"
+                host=stage.host,
+                failures=circuit_breaker.FAILURES,
+                retry_at=now + circuit_breaker.PAUSE,
+                last_failure="503",
             )
         case ["ended"] if credential:
             credential.expires_at = now - timedelta(minutes=1)

@@ -10,8 +10,8 @@ from django.db import connection
 from credentials.errors import ProviderRateLimited, ProviderUnreachable
 from credentials.models import Host, HostHealth
 from credentials.providers.http import Door
-from credentials.services import gate
-from credentials.services.gate import HostGate
+from credentials.services import circuit_breaker
+from credentials.services.circuit_breaker import CircuitBreaker
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Reply, Server, html_reply, json_reply
@@ -33,19 +33,19 @@ def clock() -> Clock:
 
 def door(host: Host, clock: Clock) -> Door:
     """What each operation gets: a door of its own."""
-    return Door(allow_private=True, gate=HostGate(host, now=clock), now=clock)
+    return Door(allow_private=True, breaker=CircuitBreaker(host, now=clock), now=clock)
 
 
 def fail(host: Host, clock: Clock, times: int) -> None:
     for _ in range(times):
-        one = HostGate(host, now=clock)
+        one = CircuitBreaker(host, now=clock)
         one.enter()
         one.failed(DOWN)
 
 
 def may_enter(host: Host, clock: Clock) -> bool:
     try:
-        HostGate(host, now=clock).enter()
+        CircuitBreaker(host, now=clock).enter()
     except ProviderUnreachable:
         return False
     return True
@@ -55,7 +55,7 @@ def test_a_host_that_never_failed_costs_one_statement(
     host: Host, clock: Clock, django_assert_num_queries: object
 ) -> None:
     with django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django types the fixture so
-        one = HostGate(host, now=clock)
+        one = CircuitBreaker(host, now=clock)
         for _ in range(3):
             one.enter()
             one.succeeded()
@@ -65,12 +65,12 @@ def test_a_host_that_never_failed_costs_one_statement(
 def test_four_failures_keep_nobody_out_and_five_keep_out_everybody(host: Host, clock: Clock) -> None:
     fail(host, clock, 4)
     assert may_enter(host, clock)
-    assert not gate.is_open(host, now=clock())
+    assert not circuit_breaker.is_blocked(host, now=clock())
     fail(host, clock, 1)
-    assert gate.is_open(host, now=clock())
+    assert circuit_breaker.is_blocked(host, now=clock())
     for _ in range(3):
         with pytest.raises(ProviderUnreachable) as caught:
-            HostGate(host, now=clock).enter()
+            CircuitBreaker(host, now=clock).enter()
         assert caught.value.evidence == "not asked: GET / 503"
 
 
@@ -78,13 +78,13 @@ def test_another_host_is_another_matter(host: Host, clock: Clock) -> None:
     fail(host, clock, 5)
     other = builders.host("gitlab")
     assert may_enter(other, clock)
-    assert not gate.is_open(other, now=clock())
-    assert [health.host for health in gate.open_at(clock())] == [host]
+    assert not circuit_breaker.is_blocked(other, now=clock())
+    assert [health.host for health in circuit_breaker.blocked_at(clock())] == [host]
 
 
 def test_a_success_between_failures_starts_the_count_anew(host: Host, clock: Clock) -> None:
     fail(host, clock, 4)
-    one = HostGate(host, now=clock)
+    one = CircuitBreaker(host, now=clock)
     one.enter()
     one.succeeded()
     fail(host, clock, 4)
@@ -96,7 +96,7 @@ def test_after_a_minute_one_may_ask_and_then_again_nobody_for_a_minute(host: Hos
     clock.step(seconds=59)
     assert not may_enter(host, clock)
     clock.step(seconds=1)
-    assert not gate.is_open(host, now=clock())
+    assert not circuit_breaker.is_blocked(host, now=clock())
     assert [may_enter(host, clock) for _ in range(5)] == [True, False, False, False, False]
     clock.step(seconds=59)
     assert not may_enter(host, clock)
@@ -107,12 +107,12 @@ def test_after_a_minute_one_may_ask_and_then_again_nobody_for_a_minute(host: Hos
 def test_the_success_of_the_one_opens_the_way_for_all(host: Host, clock: Clock) -> None:
     fail(host, clock, 5)
     clock.step(minutes=1)
-    probe = HostGate(host, now=clock)
+    probe = CircuitBreaker(host, now=clock)
     probe.enter()
     probe.succeeded()
     assert all(may_enter(host, clock) for _ in range(3))
     health = HostHealth.objects.get()
-    assert (health.failures, health.failing_since, health.closed_until, health.last_failure) == (
+    assert (health.failures, health.failing_since, health.retry_at, health.last_failure) == (
         0,
         None,
         None,
@@ -131,7 +131,7 @@ def test_it_is_remembered_since_when_the_host_fails(host: Host, clock: Clock) ->
 def test_an_operation_that_met_a_failure_looks_again_before_its_next_question(
     host: Host, clock: Clock
 ) -> None:
-    one = HostGate(host, now=clock)
+    one = CircuitBreaker(host, now=clock)
     for _ in range(5):
         one.enter()
         one.failed(DOWN)
@@ -162,7 +162,7 @@ def test_through_a_real_door_only_silence_and_disorder_count(
             except (ProviderUnreachable, ProviderRateLimited):
                 continue
         assert len(server.seen) == (5 if counts else 7)
-    assert gate.is_open(host, now=clock()) is counts
+    assert circuit_breaker.is_blocked(host, now=clock()) is counts
 
 
 def test_a_page_where_json_was_due_is_no_sign_of_health(host: Host, clock: Clock) -> None:
@@ -170,7 +170,7 @@ def test_a_page_where_json_was_due_is_no_sign_of_health(host: Host, clock: Clock
     clock.step(minutes=1)
     with Server(lambda seen: html_reply()) as server:
         door(host, clock).request("GET", f"{server.url}/")
-    assert gate.is_open(host, now=clock())
+    assert circuit_breaker.is_blocked(host, now=clock())
 
 
 @pytest.mark.django_db(transaction=True)

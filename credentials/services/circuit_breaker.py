@@ -18,7 +18,7 @@ FAILURES = 5
 PAUSE = timedelta(minutes=1)
 
 
-class HostGate:
+class CircuitBreaker:
     """One operation's way to a host: asked before each request, told after each.
 
     What it knows at the first request holds for the whole operation, which asks a handful of questions.
@@ -45,16 +45,16 @@ class HostGate:
     def _claim(self, known: HostHealth) -> bool:
         """Take the one question a minute; of several processes one gets it."""
         moment = self._now()
-        if known.closed_until is not None and known.closed_until > moment:
+        if known.retry_at is not None and known.retry_at > moment:
             return False
-        mine = HostHealth.objects.filter(pk=known.pk, closed_until=known.closed_until)
-        return bool(mine.update(closed_until=moment + PAUSE))
+        mine = HostHealth.objects.filter(pk=known.pk, retry_at=known.retry_at)
+        return bool(mine.update(retry_at=moment + PAUSE))
 
     def succeeded(self) -> None:
         """The host answered as itself."""
         if self._known is not None and self._known.failures:
             HostHealth.objects.filter(pk=self._host.pk).update(
-                failures=0, failing_since=None, closed_until=None, last_failure=""
+                failures=0, failing_since=None, retry_at=None, last_failure=""
             )
             self._known = None
 
@@ -67,17 +67,17 @@ class HostGate:
         health = HostHealth.objects.filter(pk=self._host.pk)
         health.filter(failures=0).update(failing_since=moment)
         health.update(
-            failures=F("failures") + 1, last_failure=problem.evidence[:300], closed_until=moment + PAUSE
+            failures=F("failures") + 1, last_failure=problem.evidence[:300], retry_at=moment + PAUSE
         )
         self._known.failures += 1
         self._entered = False
 
 
-def open_at(now: datetime) -> QuerySet[HostHealth]:
+def blocked_at(now: datetime) -> QuerySet[HostHealth]:
     """The hosts that nobody may ask at this moment."""
-    return HostHealth.objects.filter(failures__gte=FAILURES, closed_until__gt=now)
+    return HostHealth.objects.filter(failures__gte=FAILURES, retry_at__gt=now)
 
 
-def is_open(host: Host, *, now: datetime) -> bool:
+def is_blocked(host: Host, *, now: datetime) -> bool:
     """Whether the breaker keeps everybody from asking at this moment."""
-    return open_at(now).filter(pk=host.pk).exists()
+    return blocked_at(now).filter(pk=host.pk).exists()
