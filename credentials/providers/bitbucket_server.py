@@ -114,6 +114,8 @@ class BitbucketServer(BitbucketServerRepositories):
         try:
             answer = self.ask("GET", "/projects", login=login, params={"limit": 1})
         except AccessRefused as problem:
+            if problem.status != HTTPStatus.UNAUTHORIZED:
+                raise
             raise TokenRejected(
                 "the token is not accepted", status=problem.status, evidence=problem.evidence
             ) from problem

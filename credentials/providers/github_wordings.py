@@ -197,8 +197,8 @@ def read_expiry(header: str, now: datetime) -> datetime | None:
     for form, zone in (("%Y-%m-%d %H:%M:%S %z", None), ("%Y-%m-%d %H:%M:%S UTC", UTC)):
         try:
             read = datetime.strptime(value, form)
-        except ValueError:
+            end = (read.replace(tzinfo=zone) if zone else read).astimezone(UTC)
+        except (ValueError, OverflowError):  # no such form, no such day, or a year that UTC does not have
             continue
-        end = (read.replace(tzinfo=zone) if zone else read).astimezone(UTC)
         return end if end > now + timedelta(minutes=1) else None
     return None

@@ -88,6 +88,11 @@ def test_nobody_named_and_nothing_shown_is_a_token_that_is_not_accepted() -> Non
         assert caught.value.evidence == "GET /api/projects 401"
 
 
+def test_nobody_named_and_no_projects_found_says_nothing_about_the_token() -> None:
+    with host(None, projects=error("NoSuchProjectException", 404)) as server, pytest.raises(AccessRefused):
+        provider_at(server, NAME).verify(MINE)
+
+
 def test_nobody_named_but_more_shown_than_to_strangers_is_a_robots_token() -> None:
     closed = error("AuthorisationException")
     with host(None, projects=PROJECTS, projects_to_strangers=closed) as server:

@@ -137,6 +137,8 @@ def test_the_page_that_mends_comes_along_only_if_it_is_github_itself() -> None:
         ("2020-01-01 00:00:00 UTC", None),
         ("never", None),
         ("", None),
+        ("0001-01-01 00:00:00 +2359", None),
+        ("9999-12-31 23:59:59 -2359", None),
     ],
 )
 def test_the_expiry_header_is_read_in_both_forms_and_doubted_when_it_says_now(
