@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import django
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.utils.translation import override, to_locale
 
@@ -33,6 +35,17 @@ WITHOUT_A_WORD = {
     "%(organization)s: %(state)s.",
     "%(title)s. %(summary)s",
     "<strong>%(title)s.</strong> %(summary)s",
+}
+
+# Our words for these also stand on pages of Django and the packages, and fit there.
+ALSO_THEIRS = {
+    "Created",
+    "Remove",
+    "Send me a sign-in code",
+    "Sign in with a passkey",
+    "created",
+    "name",
+    "provider",
 }
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -159,15 +172,19 @@ def test_a_translation_keeps_the_paragraphs_of_its_message(written: tuple[Entry,
     assert wrong == []
 
 
+def catalog_of(compiled: Path) -> dict[object, str]:
+    """All texts of a compiled file, its head left out."""
+    with compiled.open("rb") as file:
+        catalog: dict[object, str] = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]  # the only way to all
+    return {key: text for key, text in catalog.items() if key != ""}
+
+
 def test_what_is_compiled_is_what_was_written(written: tuple[Entry, ...]) -> None:
-    with COMPILED.open("rb") as file:
-        catalog: dict[object, str] = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]  # the only way to all of it
     expected: dict[object, str] = {}
     for entry in written:
         for number, text in enumerate(entry.translations):
             expected[(entry.key, number) if entry.plural else entry.key] = text
-    compiled = {key: text for key, text in catalog.items() if key != ""}
-    assert compiled == expected, "run `make messages` and commit the .mo with the .po"
+    assert catalog_of(COMPILED) == expected, "run `make messages` and commit the .mo with the .po"
 
 
 def test_each_language_on_offer_has_its_texts() -> None:
@@ -175,6 +192,22 @@ def test_each_language_on_offer_has_its_texts() -> None:
     assert offered == {"en", *(path.name for path in LOCALES.iterdir())}
     with override("zh-hans"):
         assert [str(name) for _code, name in settings.LANGUAGES] == ["英语", "简体中文"]
+
+
+def test_no_text_of_ours_takes_the_place_of_another_meaning_elsewhere() -> None:
+    """Django knows a text by its English: our “May” would be a month, our “Close” a button that closes a page."""
+    ours = catalog_of(COMPILED)
+    packages = [Path(django.__file__).parent / "conf", *(Path(app.path) for app in apps.get_app_configs())]
+    theirs = [folder / COMPILED.relative_to(ROOT / "credentials") for folder in packages]
+    theirs = [path for path in theirs if path.exists() and path != COMPILED]
+    assert len(theirs) > 5
+    changed = {
+        key
+        for path in theirs
+        for key, text in catalog_of(path).items()
+        if key in ours and ours[key].strip() != text.strip()
+    }
+    assert changed <= ALSO_THEIRS, "give the text a context (pgettext), or say it in other words"
 
 
 def verdict_texts() -> Iterator[Text]:

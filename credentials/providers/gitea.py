@@ -47,7 +47,7 @@ class Gitea(GiteaRepositories):
     """Personal access tokens and OAuth."""
 
     name: ClassVar[str] = "gitea"
-    title: ClassVar[str] = "Gitea or Forgejo"
+    title: ClassVar[str] = "Gitea / Forgejo"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN})
 
     @classmethod
