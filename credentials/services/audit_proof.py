@@ -123,7 +123,13 @@ def _seal_mac(key: bytes, seal: AuditSeal, before: bytes) -> bytes:
 
 
 def _prove_anchor(anchor: Path | None) -> None:
-    if anchor is None or not anchor.exists():
+    if anchor is None:
+        return
+    if not anchor.exists():
+        if AuditSeal.objects.exists():
+            raise _Broken(
+                "The anchor outside the database is gone: nothing shows that seals are missing.", None
+            )
         return
     last = anchor.read_text("ascii").splitlines()[-1:]
     if not last:

@@ -10,6 +10,7 @@ from django.utils.text import capfirst
 
 from credentials.conf import conf
 from credentials.models import Credential, Host, Status
+from credentials.models.credential import ended
 from credentials.providers.base import Provider
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
@@ -26,7 +27,7 @@ class CredentialCard:
     """Everything a page says about one credential.
 
     ``scopes`` is None while the host does not tell them. ``expires_at`` is None where the credential
-    does not end or renews itself. ``shown`` explains a status that is not simply well.
+    does not end. ``shown`` explains a status that is not simply well.
     """
 
     credential: Credential
@@ -42,7 +43,6 @@ class CredentialCard:
     last_used_at: datetime | None
     expires_at: datetime | None
     is_over: bool
-    renews_itself: bool
     can_reconnect: bool
     can_replace: bool
     can_test: bool
@@ -97,11 +97,10 @@ def credential_card(
     """
     provider = provider or hosts.provider_of(credential.host)
     kind = Kind(credential.kind)
-    renews = bool(getattr(credential, "renews_itself", False)) and credential.is_lendable
-    status = _shown_status(credential, renews=renews, now=now)
+    status = _shown_status(credential, now=now)
     is_open = credential.host.is_enabled
     by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
-    ends = None if renews else credential.expires_at
+    ends = credential.expires_at
     badge = words.status_badge(status)
     verdict = _explained(credential, status, provider)
     return CredentialCard(
@@ -118,7 +117,6 @@ def credential_card(
         last_used_at=getattr(credential, "last_used_at", None),
         expires_at=ends,
         is_over=ends is not None and ends <= now,
-        renews_itself=renews,
         can_reconnect=by_oauth and is_open,
         can_replace=is_open and not by_oauth,
         can_test=is_open,
@@ -147,13 +145,13 @@ def _account(credential: Credential) -> str:
     return f"#{credential.account_id}" if credential.account_id else ""
 
 
-def _shown_status(credential: Credential, *, renews: bool, now: datetime) -> str:
+def _shown_status(credential: Credential, *, now: datetime) -> str:
     """The stored status, unless time alone has changed it since."""
     ends = credential.expires_at
-    if ends is None or renews or not credential.is_lendable:
+    if ends is None or not credential.is_lendable:
         return credential.status
     if ends <= now:
-        return Status.EXPIRED
+        return ended(credential.kind)[0]
     if credential.status == Status.VALID and credential.kind != Kind.OAUTH:
         return Status.EXPIRING if ends - now <= conf.expiring_window else Status.VALID
     return credential.status

@@ -19,7 +19,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from credentials.crypto.secret import Secret
 from credentials.errors import (
     Conflict,
-    ForgekeyError,
     NotFound,
     ProviderError,
     TokenNotAccepted,
@@ -99,7 +98,7 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
             title=_("%(host)s refused the answer") % {"host": host.name},
             text=_("The code it gave was used already or is too old. Nothing was connected."),
         )
-    except (ProviderError, ForgekeyError) as error:
+    except ProviderError as error:
         return _failed(
             request,
             host,
@@ -137,10 +136,20 @@ def _not_granted(request: HttpRequest, host: Host) -> HttpResponse:
     if request.GET.get("error") == "access_denied":
         messages.info(request, _("Nothing was connected: you said no at %(host)s.") % {"host": host.name})
         return redirect("connections")
+    names = {"host": host.name}
+    # RFC 6749 section 4.1.2.1: these two say that the host itself is out of order.
+    if request.GET.get("error") in {"temporarily_unavailable", "server_error"}:
+        return _failed(
+            request,
+            host,
+            title=_("%(host)s is out of order") % names,
+            text=_("It says so itself. Nothing was connected; please try again later."),
+            status=503,
+        )
     return _failed(
         request,
         host,
-        title=_("%(host)s did not grant access") % {"host": host.name},
+        title=_("%(host)s did not grant access") % names,
         text=_("It gave a reason that only an administrator can mend. Nothing was connected."),
         status=502,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BooleanField, Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from credentials.errors import NotFound
 from credentials.models import AuditEvent, Credential, Host, Lease, Notice, OrganizationAccess, Status
@@ -29,7 +29,7 @@ def own_credential(user: Any, credential_id: UUID) -> Credential:
 
 
 def own_credentials(user: Any) -> QuerySet[Credential]:
-    """The user's connected credentials for showing, each with ``last_used_at`` and ``renews_itself``."""
+    """The user's connected credentials for showing, each with ``last_used_at``."""
     latest = Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at")
     return (
         Credential.objects.select_related("host", "owner")
@@ -39,11 +39,6 @@ def own_credentials(user: Any) -> QuerySet[Credential]:
         .exclude(status=Status.DISCONNECTED)
         .annotate(
             last_used_at=Subquery(latest.values("created_at")[:1]),
-            renews_itself=Case(
-                When(Q(refresh_envelope__isnull=False), then=Value(True)),
-                default=Value(False),
-                output_field=BooleanField(),
-            ),
         )
         .order_by("host__name", "created_at")
     )

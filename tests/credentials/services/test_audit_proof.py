@@ -126,6 +126,16 @@ def test_a_cut_tail_with_its_head_put_back_is_found_by_the_seal() -> None:
     assert not audit_proof.verify().holds
 
 
+def test_a_missing_anchor_is_said_once_there_are_seals(tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor"
+    write(1)
+    assert audit_proof.verify(anchor=anchor).holds
+    audit_proof.seal(now=timezone.now(), anchor=anchor)
+    anchor.unlink()
+
+    assert "anchor" in audit_proof.verify(anchor=anchor).problem
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_cut_tail_with_head_and_seals_put_back_is_found_by_the_anchor_outside(tmp_path: Path) -> None:
     anchor = tmp_path / "anchor"

@@ -94,17 +94,13 @@ def test_a_token_whose_time_is_over_is_called_expired(alice: User) -> None:
     assert reverse("help", kwargs={"topic": "token-expired"}) in html
 
 
-def test_a_grant_that_renews_itself_shows_no_countdown(alice: User) -> None:
+def test_a_grant_at_its_end_asks_to_reconnect(alice: User) -> None:
     builders.credential(
-        alice,
-        oauth_host(),
-        kind=Kind.OAUTH,
-        expires_at=timezone.now() - timedelta(minutes=5),
-        refresh_envelope=b"\0" * 200,
+        alice, oauth_host(), kind=Kind.OAUTH, expires_at=timezone.now() - timedelta(minutes=5)
     )
     html = page(visit(alice))
-    assert "renews itself" in html
-    assert "works" in html
+    assert "Please connect again" in html
+    assert "Reconnect" in html
 
 
 def test_every_status_has_a_word_and_an_icon(alice: User) -> None:
