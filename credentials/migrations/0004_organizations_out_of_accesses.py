@@ -20,6 +20,17 @@ def separate(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
             defaults={"name": access.name, "first_seen_at": access.first_seen_at},
         )
         access.save(update_fields=["organization"])
+    _keep_the_latest_of_each(accesses)
+
+
+def _keep_the_latest_of_each(accesses: Any) -> None:
+    """Two spellings of one name were two accesses; now they would be the same one."""
+    kept: set[tuple[Any, Any]] = set()
+    latest = accesses.objects.order_by("-checked_at").values_list("pk", "credential", "organization")
+    for pk, credential, organization in list(latest):
+        if (credential, organization) in kept:
+            accesses.objects.filter(pk=pk).delete()
+        kept.add((credential, organization))
 
 
 class Migration(migrations.Migration):
