@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from credentials.models import AccessState, Credential, Status
+from credentials.models import AccessState, Credential, Host, Status
 from credentials.providers import registry
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
@@ -144,3 +144,9 @@ def test_the_search_for_english_would_find_it(alice: User, english: frozenset[st
     html = seen(visit(alice), reverse("connections"))
     assert "Connected accounts" in html
     assert any("Nothing is connected yet" in one or "No Git host" in one for one in english_in(html, english))
+
+
+def test_why_a_service_refuses_is_said_in_the_language_of_the_page(admin: User) -> None:
+    form = {"slug": "git", "name": "Git", "provider": "gitea", "web_url": "http://git.example.org"}
+    answer = visit(admin, headers=CHINESE).post(page(Host, "add"), form)
+    assert "此处只允许 https" in answer.content.decode()

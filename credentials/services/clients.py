@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from credentials.crypto import purpose as purposes
 from credentials.crypto.secret import Secret
@@ -53,7 +54,7 @@ def _hash(key: Secret) -> bytes:
 
 def _new_key() -> tuple[str, Secret]:
     alphabet = "abcdefghijklmnopqrstuvwxyz234567"
-    public_id = "".join(secrets.choice(alphabet) for _ in range(16))
+    public_id = "".join(secrets.choice(alphabet) for _digit in range(16))
     body = f"fk_{public_id}_{secrets.token_urlsafe(32)}"
     return public_id, Secret(body + _checksum(body))
 
@@ -92,7 +93,7 @@ def create(
         expires_at=expires_at,
     )
     if not client.name:
-        raise InputInvalid("A client needs a name.", field="name")
+        raise InputInvalid(_("A client needs a name."), field="name")
     try:
         with transaction.atomic():
             client.save(force_insert=True)
@@ -100,21 +101,22 @@ def create(
                 "client.created", actor=actor, subject=subject_of(client), data={"scopes": client.scopes}
             )
     except IntegrityError as error:
-        raise InputInvalid("There is a client with this name already.", field="name") from error
+        raise InputInvalid(_("There is a client with this name already."), field="name") from error
     return client, key
 
 
 def _known_scopes(scopes: Sequence[str]) -> list[str]:
     unknown = sorted(set(scopes) - set(Scope.values))
     if unknown or not scopes:
-        raise InputInvalid(f"Choose scopes from: {', '.join(Scope.values)}.", field="scopes")
+        text = _("Choose scopes from: %(scopes)s.") % {"scopes": ", ".join(Scope.values)}
+        raise InputInvalid(text, field="scopes")
     return sorted(set(scopes))
 
 
 def _known_hosts(slugs: Sequence[str]) -> list[str]:
     known = set(Host.objects.filter(slug__in=slugs).values_list("slug", flat=True))
     if set(slugs) - known:
-        raise InputInvalid("A host of this list is not set up here.", field="hosts")
+        raise InputInvalid(_("A host of this list is not set up here."), field="hosts")
     return sorted(known)
 
 
@@ -123,7 +125,7 @@ def _networks(texts: Sequence[str]) -> list[str]:
         return [str(ipaddress.ip_network(text)) for text in texts]
     except ValueError as error:
         raise InputInvalid(
-            "Networks are written as CIDR blocks, such as 10.1.0.0/16.", field="allowed_networks"
+            _("Networks are written as CIDR blocks, such as 10.1.0.0/16."), field="allowed_networks"
         ) from error
 
 

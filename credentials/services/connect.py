@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
@@ -84,7 +85,7 @@ def replace_token(
     Raises TokenNotAccepted as :func:`connect_token` does, also where the token belongs to another account.
     """
     if not credential.is_connected:
-        raise Conflict("This credential was disconnected. Connect the account again instead.")
+        raise Conflict(_("This credential was disconnected. Connect the account again instead."))
     kept = replace(
         entry,
         email=entry.email or credential.email,
@@ -201,7 +202,7 @@ def _lock_unchanged(credential: Credential) -> None:
     """Lock the row; raises Conflict where somebody changed or disconnected it since it was read."""
     current = Credential.objects.select_for_update().get(pk=credential.pk)
     if current.generation != credential.generation or not current.is_connected:
-        raise Conflict("This credential was changed meanwhile. Look at it again, then repeat.")
+        raise Conflict(_("This credential was changed meanwhile. Look at it again, then repeat."))
 
 
 def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None, now: datetime) -> None:
@@ -241,7 +242,7 @@ def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action
 def rename(*, actor: Actor, credential: Credential, label: str) -> Credential:
     """Give a credential another label; raises InputInvalid where it is too long."""
     if len(label) > 100:  # noqa: PLR2004  # the column's width
-        raise InputInvalid("A label has at most 100 characters.", field="label")
+        raise InputInvalid(_("A label has at most 100 characters."), field="label")
     credential.label = label.strip()
     credential.save(update_fields=["label", "updated_at"])
     audit.record("credential.renamed", actor=actor, subject=subject_of(credential))

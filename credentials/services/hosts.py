@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from credentials.conf import conf
 from credentials.crypto.secret import Secret
@@ -87,9 +88,10 @@ def add_host(
     live credentials: their envelopes are bound to it.
     """
     if provider not in registry.names():
-        raise InputInvalid(f"Unknown provider. Known are: {', '.join(registry.names())}.", field="provider")
+        known = {"names": ", ".join(registry.names())}
+        raise InputInvalid(_("Unknown provider. Known are: %(names)s.") % known, field="provider")
     if client_id and not registry.get(provider).oauth_available:
-        raise InputInvalid("Tokens are only pasted here: leave the OAuth client out.", field="client_id")
+        raise InputInvalid(_("Tokens are only pasted here: leave the OAuth client out."), field="client_id")
     web_url = _checked_url(web_url, field="web_url", allow_private=allow_private_network)
     api_url = api_url or registry.get(provider).default_api_url(web_url)
     api_url = _checked_url(api_url, field="api_url", allow_private=allow_private_network)
@@ -139,7 +141,7 @@ def _checked_url(text: str, *, field: str, allow_private: bool) -> str:
     address = parse(text)
     if address.scheme != "https" and not allow_private:
         raise InputInvalid(
-            "Only https is allowed here, unless the host is on a private network.", field=field
+            _("Only https is allowed here, unless the host is on a private network."), field=field
         )
     return "/".join((address.origin, *address.segments))
 
@@ -150,8 +152,10 @@ def _refuse_to_strand_credentials(host: Host, before: dict[str, object], *, crea
         return
     if host.client_secret_envelope or _live(host).exists():
         raise Conflict(
-            "This host's address cannot change: stored secrets are bound to it. "
-            "Register the new address as another host."
+            _(
+                "This host's address cannot change: stored secrets are bound to it. "
+                "Register the new address as another host."
+            )
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict
 from credentials.models import Credential
@@ -40,7 +42,7 @@ def open_login(credential: Credential, *, actor: Actor, purpose: str, repository
     EnvelopeInvalid.
     """
     if not credential.owner.is_active:
-        raise Conflict("The person this credential belongs to is not active here any more.")
+        raise Conflict(_("The person this credential belongs to is not active here any more."))
     subject = subject_of(credential)
     token = vault.open_credential(
         credential,

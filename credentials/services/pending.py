@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from credentials.conf import conf
 from credentials.crypto.secret import Secret
@@ -169,7 +170,7 @@ def _store_grant(
     now: datetime,
 ) -> Connected:
     if not PendingConnection.objects.select_for_update().filter(pk=pending.pk).exists():
-        raise Conflict("This connection was confirmed already.")
+        raise Conflict(_("This connection was confirmed already."))
     credential = _reconnected(pending) or new_credential(owner=pending.user, host=pending.host)
     created = credential.generation == 0
     if not created:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from credentials.errors import (
     Conflict,
@@ -39,7 +40,7 @@ def page(
     ProviderRateLimited, ProviderUnreachable and the other provider errors.
     """
     if not credential.is_lendable:
-        raise Conflict("This connection cannot be used at the moment. Its page says why.")
+        raise Conflict(_("This connection cannot be used at the moment. Its page says why."))
     if holds.is_held(credential, now=now(), by_hand=True):
         if credential.hold_reason == Hold.QUOTA and credential.hold_until is not None:
             raise ProviderRateLimited(retry_after=credential.hold_until - now())

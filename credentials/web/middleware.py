@@ -22,8 +22,11 @@ from credentials.verdicts import Text
 _KEY_MISSING = gettext_lazy(
     "An encryption key is missing here. What is stored is untouched; an administrator has to restore the key."
 )
+_NOT_RECORDED = gettext_lazy(
+    "Nothing was opened or changed. Try again; if it lasts, an administrator has to look."
+)
 _STATUS: tuple[tuple[type[ForgekeyError], int, Text], ...] = (
-    (AuditUnavailable, 503, ""),
+    (AuditUnavailable, 503, _NOT_RECORDED),
     (CryptoError, 503, _KEY_MISSING),
     (Conflict, 409, ""),
     (TooManyRequests, 429, ""),
