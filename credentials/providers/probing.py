@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -14,27 +14,18 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
+from credentials.providers.causes import state_of
 from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.verdicts import VerdictCode
 
 MAXIMUM_PROBES: Final = 30
 """Organizations asked for one credential at a time; the others stay unknown until they are asked for."""
 
-_STATES: Mapping[str, OrganizationState] = {
-    VerdictCode.ORGANIZATION_NOT_APPROVED: OrganizationState.NOT_APPROVED,
-    VerdictCode.ORGANIZATION_REQUESTED: OrganizationState.REQUESTED,
-    VerdictCode.ORGANIZATION_DENIED: OrganizationState.DENIED,
-    VerdictCode.SSO_REQUIRED: OrganizationState.SSO_REQUIRED,
-    VerdictCode.ORGANIZATION_POLICY: OrganizationState.POLICY_BLOCKED,
-    VerdictCode.TOKEN_PENDING: OrganizationState.TOKEN_PENDING,
-    VerdictCode.IP_BLOCKED: OrganizationState.IP_BLOCKED,
-}
-
 
 def organization_state(problem: ProviderError) -> OrganizationState:
     """What a refused probe says about an organization; everything that is no refusal stays unknown."""
     if isinstance(problem, AccessRefused):
-        return _STATES.get(problem.verdict_code, OrganizationState.UNKNOWN)
+        return state_of(problem.verdict_code)
     return OrganizationState.UNKNOWN
 
 

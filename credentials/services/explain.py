@@ -8,9 +8,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from credentials.conf import conf
-from credentials.models import AccessState, Credential, OrganizationAccess
+from credentials.models import Credential, OrganizationAccess
 from credentials.providers.base import Provider
-from credentials.providers.facts import RepositoryPlace
+from credentials.providers.causes import CODE_OF
+from credentials.providers.facts import OrganizationState, RepositoryPlace
 from credentials.providers.repository_url import parse
 from credentials.providers.tokens import Kind
 from credentials.services.reach import Finding
@@ -68,21 +69,9 @@ def _granted(found: Target, credential: Credential | None) -> tuple[str, ...]:
     return found.provider.oauth().scopes if found.provider.oauth_available else ()
 
 
-# What an organization's answer is called where a person reads why it does not let a credential in.
-_CODE_OF: Mapping[str, VerdictCode] = {
-    AccessState.NOT_APPROVED: VerdictCode.ORGANIZATION_NOT_APPROVED,
-    AccessState.REQUESTED: VerdictCode.ORGANIZATION_REQUESTED,
-    AccessState.DENIED: VerdictCode.ORGANIZATION_DENIED,
-    AccessState.SSO_REQUIRED: VerdictCode.SSO_REQUIRED,
-    AccessState.POLICY_BLOCKED: VerdictCode.ORGANIZATION_POLICY,
-    AccessState.TOKEN_PENDING: VerdictCode.TOKEN_PENDING,
-    AccessState.IP_BLOCKED: VerdictCode.IP_BLOCKED,
-}
-
-
 def explain_access(access: OrganizationAccess, *, provider: Provider, user: Any) -> Verdict | None:
     """The verdict of what an organization answers; None where it lets in, or where nothing is known."""
-    code = _CODE_OF.get(access.state)
+    code = CODE_OF.get(OrganizationState(access.state))
     if code is None:
         return None
     credential, organization = access.credential, access.organization

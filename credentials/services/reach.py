@@ -7,7 +7,7 @@ and touches no row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.base import Provider
+from credentials.providers.causes import CODE_OF, state_of
 from credentials.providers.facts import (
     Login,
     OrganizationFact,
@@ -205,7 +206,7 @@ def _explained(this: _Walk, problem: AccessRefused) -> Finding:
         fact = OrganizationFact(
             key=organization,
             name=organization,
-            state=STATE_OF.get(code, OrganizationState.UNKNOWN),
+            state=state_of(code),
             evidence=problem.evidence,
             url=problem.url,
         )
@@ -232,19 +233,9 @@ def _behind_not_found(this: _Walk) -> Finding:
             continue
         this.note("organization", fact.evidence)
         learned.append(fact)
-        if (code := _CODE_OF.get(fact.state)) is not None:
+        if (code := CODE_OF.get(fact.state)) is not None:
             return this.found(code, organization=key, url=fact.url, organizations=tuple(learned))
     return this.found(VerdictCode.NOT_FOUND_OR_NO_ACCESS, organizations=tuple(learned))
-
-
-STATE_OF: Mapping[VerdictCode, OrganizationState] = {
-    VerdictCode.ORGANIZATION_NOT_APPROVED: OrganizationState.NOT_APPROVED,
-    VerdictCode.SSO_REQUIRED: OrganizationState.SSO_REQUIRED,
-    VerdictCode.ORGANIZATION_POLICY: OrganizationState.POLICY_BLOCKED,
-    VerdictCode.TOKEN_PENDING: OrganizationState.TOKEN_PENDING,
-    VerdictCode.IP_BLOCKED: OrganizationState.IP_BLOCKED,
-}
-_CODE_OF: Mapping[OrganizationState, VerdictCode] = {state: code for code, state in STATE_OF.items()}
 
 
 def walk_as_anybody(provider: Provider, place: RepositoryPlace, *, now: Callable[[], datetime]) -> Finding:
