@@ -28,7 +28,7 @@ from credentials.services import audit, circuit_breaker, holds, organizations, r
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import REFUSAL_KEPT, STATUS_VERDICTS, rank
 from credentials.services.explain import explain
-from credentials.services.logins import open_login, subject_of
+from credentials.services.logins import lock_unchanged, open_login, subject_of
 from credentials.services.reach import Finding
 from credentials.services.rejection import DEAD
 from credentials.services.targets import Target, find_target
@@ -322,12 +322,8 @@ def _resting(credential: Credential, found: Target, *, now: datetime) -> Finding
 @transaction.atomic
 def _keep(credential: Credential, found: Target, finding: Finding, *, actor: Actor, now: datetime) -> Finding:
     """Write down what was learned, unless the credential was changed meanwhile."""
-    current = (
-        Credential.objects.select_for_update(of=("self",))
-        .select_related("host", "owner")
-        .get(pk=credential.pk)
-    )
-    if current.generation != credential.generation or not current.is_connected:
+    current = lock_unchanged(credential)
+    if current is None:
         return finding
     if not finding.known:
         if finding.code is VerdictCode.RATE_LIMITED:

@@ -1,4 +1,4 @@
-"""Opens a credential for one question to its host: the event that says why comes first."""
+"""Opens a credential for one question to its host, the event first; and locks its row for the answer."""
 
 from __future__ import annotations
 
@@ -51,3 +51,11 @@ def open_login(credential: Credential, *, actor: Actor, purpose: str, repository
         ),
     )
     return login_of(credential, token)
+
+
+def lock_unchanged(credential: Credential) -> Credential | None:
+    """The credential's row, locked for the caller's transaction; None where a newer secret came since
+    ``credential`` was read, or its owner disconnected it: what was learned is then about the old one."""
+    rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
+    current = rows.get(pk=credential.pk)
+    return current if current.generation == credential.generation and current.is_connected else None

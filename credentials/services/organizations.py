@@ -27,7 +27,7 @@ from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
 from credentials.services import audit, circuit_breaker, holds, hosts, notices, rejection
 from credentials.services.audit import Actor
-from credentials.services.logins import open_login, subject_of
+from credentials.services.logins import lock_unchanged, open_login, subject_of
 from credentials.verdicts import VerdictCode
 
 # An answer that somebody is waiting to see change, and one that only time or a person changes.
@@ -291,9 +291,8 @@ def _stopped(
 @transaction.atomic
 def _keep(credential: Credential, asked: _Asked, *, actor: Actor, now: datetime) -> None:
     """Write down what was learned, unless the credential was changed meanwhile."""
-    rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
-    current = rows.get(pk=credential.pk)
-    if current.generation != credential.generation or not current.is_connected:
+    current = lock_unchanged(credential)
+    if current is None:
         return
     on_board = current.organizations.filter(organization__key__in=asked.nowhere)
     unseen = [

@@ -20,7 +20,7 @@ from credentials.models import Credential, Hold
 from credentials.providers.facts import RepositoryPage
 from credentials.services import circuit_breaker, holds, hosts, rejection
 from credentials.services.audit import Actor
-from credentials.services.logins import open_login
+from credentials.services.logins import lock_unchanged, open_login
 from credentials.verdicts import VerdictCode
 from credentials.verdicts.wording import verdict
 
@@ -73,7 +73,7 @@ def page(
 @transaction.atomic
 def _note(credential: Credential, problem: TokenRejected, *, actor: Actor, now: datetime) -> bool:
     """Keep the refusal; False where it says nothing of the credential as it is now."""
-    current = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
-    if current.generation != credential.generation or not current.is_connected:
+    current = lock_unchanged(credential)
+    if current is None:
         return False
     return rejection.note(current, VerdictCode(problem.verdict_code), actor=actor, now=now)

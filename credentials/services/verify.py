@@ -25,7 +25,7 @@ from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
 from credentials.services import audit, circuit_breaker, holds, hosts, organizations
 from credentials.services.audit import Actor
-from credentials.services.logins import open_login, subject_of
+from credentials.services.logins import lock_unchanged, open_login, subject_of
 from credentials.services.organizations import NOBODY, Interest
 from credentials.services.rejection import DEAD, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
@@ -121,9 +121,7 @@ def verify(
     if found.verdict.code in DEAD and may_lag(credential, now=now()):
         found = replace(found, known=False, verdict=_without_proof(credential, VerdictCode.UNKNOWN))
     with transaction.atomic():
-        current = Credential.objects.select_for_update().get(pk=credential.pk)
-        # A newer secret came while we asked, or the owner disconnected: the answer is about the old one.
-        if current.generation == credential.generation and current.is_connected:
+        if (current := lock_unchanged(credential)) is not None:
             _keep(current, found, actor=actor, in_doubt=in_doubt, now=now())
     credential.refresh_from_db()
     return found.verdict
