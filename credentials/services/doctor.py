@@ -1,7 +1,7 @@
 """Examines the installation with a canary credential: what is wrong, and what mends it.
 
 Everything is looked at as the product itself would use it, and nothing stays: what must be written to be
-tried is written in a transaction that is rolled back. No finding holds a secret.
+tried is written in a transaction that is rolled back. No remark holds a secret.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from credentials.models.append_only import missing_guards
 from credentials.providers.tokens import Kind
 from credentials.services import audit, doctor_machine, sealed_rows, vault
 from credentials.services.audit import Actor, Subject
-from credentials.services.findings import Finding, Level, ok, problem, warning
+from credentials.services.remarks import Remark, Level, ok, problem, warning
 
 _ACTOR = Actor.system("doctor")
 _SQLITE_FULL = 2
 _RESTORE_KEY = "Restore the entry from your backup of the key ring and restart every process."
 
-Check = Callable[[], Iterator[Finding]]
+Check = Callable[[], Iterator[Remark]]
 
 
-def examine(*, now: datetime, offline: bool = False) -> Iterator[Finding]:
-    """Look at everything, one finding after the other; with ``offline`` no host is asked."""
+def examine(*, now: datetime, offline: bool = False) -> Iterator[Remark]:
+    """Look at everything, one remark after the other; with ``offline`` no host is asked."""
     yield from _settings()
     if (broken := _database_is_out()) is not None:
         yield broken
@@ -44,7 +44,7 @@ def examine(*, now: datetime, offline: bool = False) -> Iterator[Finding]:
     yield from _carefully("database", _durability)
     tables = list(_carefully("migrations", _migrations))
     yield from tables
-    if all(finding.level is Level.OK for finding in tables):
+    if all(remark.level is Level.OK for remark in tables):
         yield from _what_is_stored(now)
         if not offline:
             yield from _carefully("hosts", doctor_machine.reachable_hosts)
@@ -52,14 +52,14 @@ def examine(*, now: datetime, offline: bool = False) -> Iterator[Finding]:
     yield from doctor_machine.git_program()
 
 
-def _what_is_stored(now: datetime) -> Iterator[Finding]:
+def _what_is_stored(now: datetime) -> Iterator[Remark]:
     yield from _carefully("audit guards", _guards)
     yield from _keys()
     yield from _carefully("worker", lambda: _seals(now))
 
 
-def _carefully(name: str, check: Check) -> Iterator[Finding]:
-    """What one check finds; that it cannot be carried out is a finding, too."""
+def _carefully(name: str, check: Check) -> Iterator[Remark]:
+    """What one check finds; that it cannot be carried out is a remark, too."""
     try:
         yield from list(check())
     except DatabaseError as error:
@@ -72,7 +72,7 @@ def _carefully(name: str, check: Check) -> Iterator[Finding]:
         yield problem(name, str(error), "Do what it says, then run this again.")
 
 
-def _settings() -> Iterator[Finding]:
+def _settings() -> Iterator[Remark]:
     found = [message for message in checks.run_checks() if not message.is_silenced()]
     for message in found:
         name = problem if message.is_serious() else warning
@@ -84,7 +84,7 @@ def _settings() -> Iterator[Finding]:
 # --- The database -------------------------------------------------------------------------------------
 
 
-def _database_is_out() -> Finding | None:
+def _database_is_out() -> Remark | None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -98,7 +98,7 @@ def _database_is_out() -> Finding | None:
     return None
 
 
-def _durability() -> Iterator[Finding]:
+def _durability() -> Iterator[Remark]:
     """A commit must be on the disk: a secret may leave only behind an event that stays."""
     wrong = list(_wrong_on_sqlite() if connection.vendor == "sqlite" else _wrong_on_postgresql())
     yield from wrong
@@ -106,7 +106,7 @@ def _durability() -> Iterator[Finding]:
         yield ok("database", f"{connection.display_name} answers, and a commit survives a power cut.")
 
 
-def _wrong_on_sqlite() -> Iterator[Finding]:
+def _wrong_on_sqlite() -> Iterator[Remark]:
     if int(_asked("PRAGMA synchronous")) < _SQLITE_FULL:
         yield problem(
             "database",
@@ -115,7 +115,7 @@ def _wrong_on_sqlite() -> Iterator[Finding]:
         )
 
 
-def _wrong_on_postgresql() -> Iterator[Finding]:
+def _wrong_on_postgresql() -> Iterator[Remark]:
     for name in ("fsync", "full_page_writes", "synchronous_commit"):
         if _asked(f"SHOW {name}") == "off":
             yield problem(
@@ -131,7 +131,7 @@ def _asked(statement: str) -> str:
         return str(cursor.fetchone()[0])
 
 
-def _migrations() -> Iterator[Finding]:
+def _migrations() -> Iterator[Remark]:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
@@ -145,7 +145,7 @@ def _migrations() -> Iterator[Finding]:
         yield ok("migrations", "The tables are up to date.")
 
 
-def _guards() -> Iterator[Finding]:
+def _guards() -> Iterator[Remark]:
     if missing := missing_guards(connection):
         yield problem(
             "audit guards",
@@ -159,7 +159,7 @@ def _guards() -> Iterator[Finding]:
 # --- Keys ---------------------------------------------------------------------------------------------
 
 
-def _keys() -> Iterator[Finding]:
+def _keys() -> Iterator[Remark]:
     """The ring first; without one, what can still be said."""
     ring = list(_carefully("key ring", _ring))
     yield from ring
@@ -170,7 +170,7 @@ def _keys() -> Iterator[Finding]:
         yield from _carefully("keys in use", _needed_keys)
 
 
-def _ring() -> Iterator[Finding]:
+def _ring() -> Iterator[Remark]:
     if vault.awaits_first_run():
         yield warning(
             "key ring", "There is no key yet.", "Start Forgekey, which makes one; then run this again."
@@ -180,7 +180,7 @@ def _ring() -> Iterator[Finding]:
     yield ok("key ring", f"{_number(len(ids), 'key')} loaded; {ids[0]} encrypts.")
 
 
-def _needed_keys() -> Iterator[Finding]:
+def _needed_keys() -> Iterator[Remark]:
     for key_id, kinds in sorted(sealed_rows.counts().items()):
         yield warning(
             "keys in use",
@@ -189,7 +189,7 @@ def _needed_keys() -> Iterator[Finding]:
         )
 
 
-def _keys_in_use() -> Iterator[Finding]:
+def _keys_in_use() -> Iterator[Remark]:
     first, *others = vault.ring().ids
     for key_id, kinds in sorted(sealed_rows.counts().items()):
         if key_id == first:
@@ -206,7 +206,7 @@ def _keys_in_use() -> Iterator[Finding]:
             )
 
 
-def _check_values() -> Iterator[Finding]:
+def _check_values() -> Iterator[Remark]:
     for row in RingKey.objects.filter(key_id__in=vault.ring().ids):
         if bytes(row.check_value) != vault.ring().get(row.key_id).kcv:
             yield problem(
@@ -216,7 +216,7 @@ def _check_values() -> Iterator[Finding]:
             )
 
 
-def _budget() -> Iterator[Finding]:
+def _budget() -> Iterator[Remark]:
     wraps, first = vault.wraps_booked(), vault.primary_key_id()
     text = f"Key {first} has wrapped {wraps} of at most {vault.WRAP_LIMIT} secrets."
     remedy = "python manage.py generate_key --prepend --file PATH, restart every process, then rotate_keys."
@@ -228,7 +228,7 @@ def _budget() -> Iterator[Finding]:
         yield ok("nonce budget", text)
 
 
-def _purpose_keys() -> Iterator[Finding]:
+def _purpose_keys() -> Iterator[Remark]:
     rows = list(PurposeKey.objects.all())
     bad = []
     for row in rows:
@@ -243,7 +243,7 @@ def _purpose_keys() -> Iterator[Finding]:
         yield ok("purpose keys", f"{_number(len(rows), 'purpose key')} opened.")
 
 
-def _canary() -> Iterator[Finding]:
+def _canary() -> Iterator[Remark]:
     """A credential made, stored, read and opened as every other, and gone again."""
     planted = Secret(secrets.token_urlsafe(32))
     with _rolled_back():
@@ -271,7 +271,7 @@ def _plant(secret: Secret) -> Credential:
     return canary
 
 
-def _trail() -> Iterator[Finding]:
+def _trail() -> Iterator[Remark]:
     with _rolled_back():
         audit.record(
             "doctor.looked", actor=_ACTOR, subject=Subject(kind="installation", id="", name="doctor")
@@ -307,7 +307,7 @@ def _number(count: int, thing: str) -> str:
 # --- The worker ---------------------------------------------------------------------------------------
 
 
-def _seals(now: datetime) -> Iterator[Finding]:
+def _seals(now: datetime) -> Iterator[Remark]:
     """Whether somebody carries out the periodic duties: they seal what is not sealed."""
     last = AuditSeal.objects.order_by("-number").first()
     waiting = AuditEvent.objects.filter(seq__gt=last.seq if last else 0).order_by("seq").first()

@@ -17,7 +17,7 @@ from credentials.crypto.sources import FileSource, source_from
 from credentials.errors import AddressError, ConfigurationError, ForgekeyError, ProviderUnreachable
 from credentials.models import Host
 from credentials.providers.http import Door
-from credentials.services.findings import Finding, ok, problem
+from credentials.services.remarks import Remark, ok, problem
 
 _SECONDS = 5.0
 _OTHERS = 0o077
@@ -26,7 +26,7 @@ _MAY_ENTER = 0o011
 Reach = Callable[[Host], None]
 
 
-def files() -> Iterator[Finding]:
+def files() -> Iterator[Remark]:
     """Nobody but this user may read the data folder and what lies in it, and this user may write there."""
     folder = conf.data_dir
     try:
@@ -42,7 +42,7 @@ def files() -> Iterator[Finding]:
         yield ok("files", f"{folder} and what lies in it belong to this user alone.")
 
 
-def _bad_files(folder: Path, mode: int) -> Iterator[Finding]:
+def _bad_files(folder: Path, mode: int) -> Iterator[Remark]:
     if mode & _OTHERS:
         yield problem(
             "files",
@@ -78,7 +78,7 @@ def _is_exposed(path: Path) -> bool:
     return bool(path.stat().st_mode & _OTHERS and path.parent.stat().st_mode & _MAY_ENTER)
 
 
-def git_program() -> Iterator[Finding]:
+def git_program() -> Iterator[Remark]:
     """Imports and the credential helper need the git program."""
     place = shutil.which("git")
     remedy = "Install git, and see that this user's PATH has it."
@@ -111,14 +111,14 @@ def reach(host: Host) -> None:
         return  # it answered, if only to say that its quota is spent
 
 
-def reachable_hosts(*, reach: Reach = reach) -> Iterator[Finding]:
+def reachable_hosts(*, reach: Reach = reach) -> Iterator[Remark]:
     """Every enabled host answers within a few seconds."""
     enabled = list(Host.objects.filter(is_enabled=True).order_by("slug"))
     with ThreadPoolExecutor(max_workers=8) as pool:
         yield from pool.map(lambda host: _reached(host, reach), enabled)
 
 
-def _reached(host: Host, reach: Reach) -> Finding:
+def _reached(host: Host, reach: Reach) -> Remark:
     check = f"host {host.slug}"
     try:
         reach(host)

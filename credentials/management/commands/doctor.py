@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from credentials.services import doctor
-from credentials.services.findings import Finding, Level
+from credentials.services.remarks import Remark, Level
 
 
 class Command(BaseCommand):
@@ -26,12 +26,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found: list[Finding] = []
-        for finding in doctor.examine(now=timezone.now(), offline=options["offline"]):
-            found.append(finding)
+        found: list[Remark] = []
+        for remark in doctor.examine(now=timezone.now(), offline=options["offline"]):
+            found.append(remark)
             if not options["json"]:
-                self._show(finding)
-        levels = Counter(finding.level for finding in found)
+                self._show(remark)
+        levels = Counter(remark.level for remark in found)
         problems = levels[Level.PROBLEM]
         if options["json"]:
             self.stdout.write(json.dumps({"ok": not problems, "findings": [asdict(one) for one in found]}))
@@ -40,12 +40,12 @@ class Command(BaseCommand):
         if not options["json"]:
             self.stdout.write(f"No problem. Warnings: {levels[Level.WARNING]}.")
 
-    def _show(self, finding: Finding) -> None:
+    def _show(self, remark: Remark) -> None:
         style = {
             Level.OK: self.style.SUCCESS,
             Level.WARNING: self.style.WARNING,
             Level.PROBLEM: self.style.ERROR,
-        }[finding.level]
-        self.stdout.write(f"{style(f'{finding.level:<8}')} {finding.check}: {finding.text}")
-        if finding.remedy:
-            self.stdout.write(f"         {finding.remedy}")
+        }[remark.level]
+        self.stdout.write(f"{style(f'{remark.level:<8}')} {remark.check}: {remark.text}")
+        if remark.remedy:
+            self.stdout.write(f"         {remark.remedy}")

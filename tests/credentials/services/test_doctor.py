@@ -1,4 +1,4 @@
-"""The doctor: well where all is well, and for each way to be ill one finding that says what mends it."""
+"""The doctor: well where all is well, and for each way to be ill one remark that says what mends it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from credentials.models import (
     ServiceClient,
 )
 from credentials.services import audit_proof, doctor, hosts, vault
-from credentials.services.findings import Finding, Level
+from credentials.services.remarks import Remark, Level
 from tests import builders
 from tests.sandbox import RunningSandbox
 
 pytestmark = pytest.mark.django_db
 
 
-def examined(**options: Any) -> list[Finding]:
+def examined(**options: Any) -> list[Remark]:
     return list(doctor.examine(now=timezone.now(), **{"offline": True, **options}))
 
 
-def bad(findings: list[Finding]) -> dict[str, Finding]:
-    return {finding.check: finding for finding in findings if finding.level is not Level.OK}
+def bad(remarks: list[Remark]) -> dict[str, Remark]:
+    return {remark.check: remark for remark in remarks if remark.level is not Level.OK}
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def installation(own_key_file: Path, alice: User) -> Host:
 
 
 def test_a_healthy_installation_has_no_problem_and_every_part_was_looked_at(installation: Host) -> None:
-    findings = examined()
+    remarks = examined()
 
-    assert bad(findings) == {}
-    assert [finding.check for finding in findings] == [
+    assert bad(remarks) == {}
+    assert [remark.check for remark in remarks] == [
         "settings",
         "database",
         "migrations",
@@ -86,7 +86,7 @@ def test_examining_a_new_installation_makes_neither_key_nor_row(settings: Any, t
 
     found = bad(examined())
 
-    assert {check: finding.level for check, finding in found.items()} == {"key ring": Level.WARNING}
+    assert {check: remark.level for check, remark in found.items()} == {"key ring": Level.WARNING}
     assert not (tmp_path / "key-ring").exists()
     assert not PurposeKey.objects.exists()
 
@@ -142,22 +142,22 @@ def test_a_database_that_does_not_answer_is_the_only_finding(
     connection.close()
     name = "/nonexistent/folder/db" if connection.vendor == "sqlite" else "no_such_database"
     monkeypatch.setitem(connection.settings_dict, "NAME", name)
-    findings = examined()
+    remarks = examined()
     connection.close()
-    assert findings[-1].check == "database"
-    assert findings[-1].level is Level.PROBLEM
-    assert "DATABASE_URL" in findings[-1].remedy
-    assert len(findings) == 2
+    assert remarks[-1].check == "database"
+    assert remarks[-1].level is Level.PROBLEM
+    assert "DATABASE_URL" in remarks[-1].remedy
+    assert len(remarks) == 2
 
 
 def test_pending_migrations_are_named_and_tables_are_not_looked_at(installation: Host) -> None:
     applied = MigrationRecorder.Migration.objects.filter(app="credentials")
     newest = applied.latest("name")
     newest.delete()
-    findings = examined()
-    assert f"credentials.{newest.name} first" in bad(findings)["migrations"].text
-    assert "canary" not in {finding.check for finding in findings}
-    assert findings[-1].check == "git"
+    remarks = examined()
+    assert f"credentials.{newest.name} first" in bad(remarks)["migrations"].text
+    assert "canary" not in {remark.check for remark in remarks}
+    assert remarks[-1].check == "git"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -188,12 +188,12 @@ def test_a_lost_key_file_is_a_problem_and_the_rows_per_key_are_counted(
     own_key_file.unlink()
     vault.forget()
 
-    findings = examined()
+    remarks = examined()
 
-    assert "Restore the file from your backup" in bad(findings)["key ring"].text
-    (counted,) = [finding for finding in findings if finding.check == "keys in use"]
+    assert "Restore the file from your backup" in bad(remarks)["key ring"].text
+    (counted,) = [remark for remark in remarks if remark.check == "keys in use"]
     assert counted.text == f"Key {key_id} is needed by 1 credential, 1 host, 2 purpose keys."
-    assert "canary" not in {finding.check for finding in findings}
+    assert "canary" not in {remark.check for remark in remarks}
 
 
 def test_rows_under_a_key_that_the_ring_lacks_are_counted_and_the_key_is_named(
@@ -214,7 +214,7 @@ def test_rows_under_a_key_that_the_ring_lacks_are_counted_and_the_key_is_named(
 def test_a_rotation_that_was_not_finished_is_a_warning(installation: Host, own_key_file: Path) -> None:
     builders.new_first_key(own_key_file)
     found = bad(examined())
-    assert {check: finding.level for check, finding in found.items()} == {"keys in use": Level.WARNING}
+    assert {check: remark.level for check, remark in found.items()} == {"keys in use": Level.WARNING}
     assert "rotate_keys" in found["keys in use"].remedy
 
 
@@ -231,7 +231,7 @@ def test_a_worn_key_is_a_warning_and_at_its_end_a_problem(
     installation: Host, wraps: int, level: Level
 ) -> None:
     RingKey.objects.update(wraps=wraps)
-    (found,) = [finding for finding in examined() if finding.check == "nonce budget"]
+    (found,) = [remark for remark in examined() if remark.check == "nonce budget"]
     assert found.level is level
     assert (found.remedy != "") == (level is not Level.OK)
 
@@ -267,11 +267,11 @@ def test_events_that_nobody_seals_mean_that_no_worker_runs(installation: Host) -
 
 def test_hosts_are_asked_unless_told_otherwise(installation: Host, sandbox: RunningSandbox) -> None:
     builders.sandbox_host(sandbox, "gitea")
-    found = {finding.check: finding for finding in examined(offline=False)}
+    found = {remark.check: remark for remark in examined(offline=False)}
     assert found["host gitea"].level is Level.OK
     assert found["host github"].level is Level.PROBLEM
     assert "connection failed" in found["host github"].text
-    assert not any(finding.check.startswith("host") for finding in examined())
+    assert not any(remark.check.startswith("host") for remark in examined())
 
 
 def test_a_canary_that_comes_back_as_something_else_is_a_problem(

@@ -10,13 +10,13 @@ import pytest
 from django.db import connection
 
 from credentials.services import doctor_machine, hosts
-from credentials.services.findings import Finding, Level
+from credentials.services.remarks import Remark, Level
 from tests import builders
 from tests.sandbox import RunningSandbox
 
 
-def levels(findings: Any) -> list[tuple[Level, str]]:
-    return [(finding.level, finding.text) for finding in findings]
+def levels(remarks: Any) -> list[tuple[Level, str]]:
+    return [(remark.level, remark.text) for remark in remarks]
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def test_in_an_open_folder_every_open_file_is_named_with_what_mends_it(folder: P
 
     found = list(doctor_machine.files())
 
-    assert [finding.remedy for finding in found] == [
+    assert [remark.remedy for remark in found] == [
         f"chmod 700 {folder}",
         f"chmod 600 {folder / 'secret-key'}",
         f"chmod 600 {folder / 'key-ring'}",
     ]
-    assert {finding.level for finding in found} == {Level.PROBLEM}
+    assert {remark.level for remark in found} == {Level.PROBLEM}
 
 
 @pytest.mark.skipif("sqlite" not in connection.vendor, reason="only SQLite keeps its data in files of ours")
@@ -56,7 +56,7 @@ def test_the_files_of_sqlite_are_looked_at_too(folder: Path, monkeypatch: pytest
         (folder / "in" / f"db{end}").write_text("", "ascii")
         (folder / "in" / f"db{end}").chmod(0o640)
     monkeypatch.setitem(connection.settings_dict, "NAME", str(folder / "in" / "db"))
-    assert [finding.remedy.rpartition("/")[2] for finding in doctor_machine.files()] == [
+    assert [remark.remedy.rpartition("/")[2] for remark in doctor_machine.files()] == [
         "db",
         "db-wal",
         "db-shm",
@@ -88,8 +88,8 @@ def test_without_a_git_that_runs_there_is_a_problem(
     assert found.level is Level.PROBLEM
 
 
-def asked(slug: str) -> Finding:
-    return {finding.check: finding for finding in doctor_machine.reachable_hosts()}[f"host {slug}"]
+def asked(slug: str) -> Remark:
+    return {remark.check: remark for remark in doctor_machine.reachable_hosts()}[f"host {slug}"]
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""``doctor`` on the command line: a line for each finding, JSON for machines, and a status."""
+"""``doctor`` on the command line: a line for each remark, JSON for machines, and a status."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_machines_get_one_json_object_and_nothing_else(own_key_file: Path) -> No
     told = json.loads(out)
     assert told["ok"] is False
     assert failure.startswith("Problems: 1")
-    assert {tuple(finding) for finding in told["findings"]} == {("check", "level", "text", "remedy")}
-    assert {finding["level"] for finding in told["findings"]} == {"ok", "problem"}
+    assert {tuple(remark) for remark in told["findings"]} == {("check", "level", "text", "remedy")}
+    assert {remark["level"] for remark in told["findings"]} == {"ok", "problem"}
     assert json.loads(run("--json", "--offline")[0])["ok"] is True
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is. Only a problem needs mending at once."""
+    """How bad a remark is. Only a problem needs mending at once."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Remark:
     """One line of the examination; ``remedy`` says what to do, and is empty where all is well."""
 
     check: str
@@ -24,16 +24,16 @@ class Finding:
     remedy: str = ""
 
 
-def ok(check: str, text: str) -> Finding:
+def ok(check: str, text: str) -> Remark:
     """All is well."""
-    return Finding(check=check, level=Level.OK, text=text)
+    return Remark(check=check, level=Level.OK, text=text)
 
 
-def warning(check: str, text: str, remedy: str) -> Finding:
+def warning(check: str, text: str, remedy: str) -> Remark:
     """It works, but something should be done."""
-    return Finding(check=check, level=Level.WARNING, text=text, remedy=remedy)
+    return Remark(check=check, level=Level.WARNING, text=text, remedy=remedy)
 
 
-def problem(check: str, text: str, remedy: str) -> Finding:
+def problem(check: str, text: str, remedy: str) -> Remark:
     """It does not work, or is not safe."""
-    return Finding(check=check, level=Level.PROBLEM, text=text, remedy=remedy)
+    return Remark(check=check, level=Level.PROBLEM, text=text, remedy=remedy)
