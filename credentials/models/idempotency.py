@@ -18,7 +18,7 @@ class IdempotencyRecord(models.Model):
     key = models.CharField(max_length=200)
     request_digest = models.BinaryField(max_length=32)
     object_id = models.UUIDField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    created_at = models.DateTimeField(db_index=True)
 
     class Meta:
         ordering = ("created_at",)

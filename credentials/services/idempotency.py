@@ -82,8 +82,6 @@ def _claim(*, caller: str, key: str, digest: bytes, now: datetime) -> UUID | Non
     try:
         with transaction.atomic():
             record.save(force_insert=True)
-            # auto_now_add has its own clock.
-            IdempotencyRecord.objects.filter(pk=record.pk).update(created_at=now)
     except IntegrityError:
         return _claim_known(caller=caller, key=key, digest=digest, now=now)
     return None
