@@ -126,6 +126,7 @@ class AzureDevOps(AzureDevOpsRepositories):
                     scope="vso.code", reason=_("“Code (Read)”: reads private repositories."), required=True
                 ),
             ),
+            checked_on="2026-11-23",
         )
 
     @property

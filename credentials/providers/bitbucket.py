@@ -209,6 +209,7 @@ class Bitbucket(BitbucketRepositories):
                 ),
             ),
             fields=("token", "email"),
+            checked_on="2026-11-23",
         )
 
     def oauth(self) -> OAuthEndpoints:

@@ -166,6 +166,7 @@ class BitbucketServer(BitbucketServerRepositories):
                 ),
             ),
             fields=("token", "username"),
+            checked_on="2026-11-23",
         )
 
     def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:

@@ -124,7 +124,8 @@ class ScopeNeed:
 class TokenGuide:
     """How to make a token by hand at this host, in the wording of the provider's present screens.
 
-    ``fields`` are the form's fields in order, out of ``token``, ``email``, ``username``.
+    ``checked_on`` is the day on which its words were compared with those screens. ``fields`` are the form's
+    fields in order, out of ``token``, ``email``, ``username``.
     """
 
     create_url: str
@@ -132,8 +133,8 @@ class TokenGuide:
     kind_title: Text
     steps: tuple[Text, ...]
     scopes: tuple[ScopeNeed, ...]
+    checked_on: str
     fields: tuple[str, ...] = ("token",)
-    checked_on: str = "2026-11-23"
 
 
 class Revocation(StrEnum):

@@ -223,6 +223,7 @@ class Gitea(GiteaRepositories):
                     required=False,
                 ),
             ),
+            checked_on="2026-11-23",
         )
 
     def oauth(self) -> OAuthEndpoints:

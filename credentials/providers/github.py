@@ -172,6 +172,7 @@ class GitHub(GitHubApi):
                     required=False,
                 ),
             ),
+            checked_on="2026-11-23",
         )
 
     def tokens_page(self, kind: Kind) -> str:

@@ -241,6 +241,7 @@ class GitLab(GitLabOrganizations, GitLabRepositories):
                     required=False,
                 ),
             ),
+            checked_on="2026-11-23",
         )
 
     def oauth(self) -> OAuthEndpoints:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from django.http import QueryDict
@@ -8,7 +9,12 @@ from credentials.forms import LabelForm, TokenForm
 from credentials.providers.facts import TokenGuide
 
 GUIDE = TokenGuide(
-    create_url="https://example.org", manage_url="https://example.org", kind_title="t", steps=(), scopes=()
+    create_url="https://example.org",
+    manage_url="https://example.org",
+    kind_title="t",
+    steps=(),
+    scopes=(),
+    checked_on="2026-11-23",
 )
 TODAY = date(2026, 11, 24)
 TOKEN = "ghp_" + "k" * 36
@@ -49,14 +55,7 @@ def test_today_is_too_late() -> None:
 
 def test_the_fields_follow_the_guide() -> None:
     assert list(form().fields) == ["token", "label", "expires_at"]
-    guide = TokenGuide(
-        create_url="",
-        manage_url="",
-        kind_title="",
-        steps=(),
-        scopes=(),
-        fields=("token", "email", "username"),
-    )
+    guide = replace(GUIDE, fields=("token", "email", "username"))
     assert list(TokenForm(guide=guide, today=TODAY, with_label=False).fields) == [
         "token",
         "email",
