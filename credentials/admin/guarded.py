@@ -15,7 +15,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext_lazy as _
 
 from credentials.services.audit import Actor
 from credentials.services.circumstances import actor_of_user
@@ -141,6 +140,3 @@ def _path_of(offer: Any) -> str:
 def actor_of(request: HttpRequest) -> Actor:
     """The signed-in member of staff as the one who acts."""
     return actor_of_user(request.META, request.user)
-
-
-UNFINISHED = _("Nothing was changed: %(reason)s")

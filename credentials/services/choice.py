@@ -30,7 +30,6 @@ class Reason(StrEnum):
     READ_IT_BEFORE = "read_it_before"
     CANNOT_READ_IT = "cannot_read_it"
     RESTS = "rests"
-    HOST_NOT_ALLOWED = "host_not_allowed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

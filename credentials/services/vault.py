@@ -22,7 +22,7 @@ from django.db.models import F
 
 from credentials.conf import conf
 from credentials.crypto import purpose as purposes
-from credentials.crypto.envelope import Binding, key_id_of, rewrap, seal, unseal
+from credentials.crypto.envelope import Binding, rewrap, seal, unseal
 from credentials.crypto.keyring import KeyRing
 from credentials.crypto.primitives import NONCE_LENGTH, Aead, length_prefixed
 from credentials.crypto.secret import Secret
@@ -237,11 +237,6 @@ def is_unlocked() -> bool:
     except (CryptoError, ConfigurationError):
         return False
     return True
-
-
-def envelope_key_id(blob: bytes) -> str:
-    """The id of the key that wraps ``blob``."""
-    return key_id_of(bytes(blob))
 
 
 def envelope_mac(credential: Credential) -> str:

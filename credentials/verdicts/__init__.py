@@ -5,7 +5,7 @@ The words and links of each answer are data: see catalog.py and variants.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -111,7 +111,7 @@ class Verdict:
     credential: str = ""
     message_to_owner: Text = ""
     offer_zip: bool = False
-    help_topic: str = field(default="")
+    help_topic: str = ""
 
     @property
     def ok(self) -> bool:

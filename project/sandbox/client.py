@@ -37,12 +37,6 @@ def control(web_url: str, method: str, path: str, data: object = None) -> dict[s
     return answer
 
 
-def hosts(sandbox_port: int) -> dict[str, str]:
-    """Web addresses by slug. `sandbox_port` is the port of any emulated host. Raises SandboxError."""
-    answer: dict[str, str] = control(f"http://127.0.0.1:{sandbox_port}", "GET", "state.json")["hosts"]
-    return answer
-
-
 def mint(
     web_url: str,
     *,
@@ -66,19 +60,3 @@ def mint(
         "resource": resource,
     }
     return control(web_url, "POST", "tokens", facts)
-
-
-def mint_token(
-    sandbox_port: int,
-    host_slug: str,
-    account: str,
-    kind: str,
-    scopes: Sequence[str] = (),
-    expires_in: float | None = None,
-) -> str:
-    """Make a token at the running sandbox and return its text. Raises SandboxError."""
-    addresses = hosts(sandbox_port)
-    if host_slug not in addresses:
-        raise SandboxError(f"There is no emulated host {host_slug}; there are {', '.join(addresses)}.")
-    minted = mint(addresses[host_slug], account=account, kind=kind, scopes=scopes, expires_in=expires_in)
-    return str(minted["token"])

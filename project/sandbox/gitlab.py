@@ -17,7 +17,6 @@ from project.sandbox.wire import Authorization, Headers, Request, Response, json
 DAY = 86_400
 PERSONAL = frozenset({"personal_token", "project_access_token"})
 REPOSITORY_READERS = frozenset({"read_repository", "write_repository", "read_api", "api"})
-API_READERS = frozenset({"read_api", "api"})
 SCOPES = {
     "api": "complete read and write access to the API",
     "read_api": "read access to the API",

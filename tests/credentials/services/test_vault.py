@@ -299,4 +299,3 @@ def test_the_digest_of_a_row_changes_with_either_envelope(alice: User) -> None:
     stored.access_envelope = vault.seal_secret(Secret("x"), stored.binding("access"))
     seen.add(vault.envelope_mac(stored))
     assert len(seen) == 3
-    assert vault.envelope_key_id(stored.access_envelope) == vault.primary_key_id()
