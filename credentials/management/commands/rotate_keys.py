@@ -44,7 +44,9 @@ class Command(BaseCommand):
     def _count(self) -> None:
         first, *others = vault.ring().ids
         for key_id, kinds in sorted(sealed_rows.counts().items()):
-            where = "first" if key_id == first else "older" if key_id in others else "NOT IN THE KEY RING"
+            where = (
+                "first" if key_id == first else "older" if key_id in others else "missing from the key ring"
+            )
             rows = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
             self.stdout.write(f"{key_id} ({where}): {rows}")
         self.stdout.write(f"{rotate.remaining()} rows to re-wrap under key {first}.")

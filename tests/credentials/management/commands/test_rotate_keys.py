@@ -57,7 +57,7 @@ def test_a_dry_run_counts_the_rows_of_each_key_and_changes_nothing(own_key_file:
     out, _ = run("--dry-run")
 
     assert f"{old} (older): credential 1, purpose_key 2\n" in out
-    assert f"{lost} (NOT IN THE KEY RING): credential 1\n" in out
+    assert f"{lost} (missing from the key ring): credential 1\n" in out
     assert out.endswith(f"4 rows to re-wrap under key {first}.\n")
     assert list(Credential.objects.values_list("access_envelope", flat=True)) == before
     assert rotate.remaining() == 4
