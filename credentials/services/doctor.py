@@ -26,7 +26,7 @@ from credentials.models.append_only import missing_guards
 from credentials.providers.tokens import Kind
 from credentials.services import audit, doctor_machine, sealed_rows, vault
 from credentials.services.audit import Actor, Subject
-from credentials.services.remarks import Remark, Level, ok, problem, warning
+from credentials.services.remarks import Level, Remark, ok, problem, warning
 
 _ACTOR = Actor.system("doctor")
 _SQLITE_FULL = 2

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from credentials.services import doctor
-from credentials.services.remarks import Remark, Level
+from credentials.services.remarks import Level, Remark
 
 
 class Command(BaseCommand):

@@ -23,7 +23,7 @@ from credentials.models import (
     ServiceClient,
 )
 from credentials.services import audit_proof, doctor, hosts, vault
-from credentials.services.remarks import Remark, Level
+from credentials.services.remarks import Level, Remark
 from tests import builders
 from tests.sandbox import RunningSandbox
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from credentials.services import doctor_machine, hosts
-from credentials.services.remarks import Remark, Level
+from credentials.services.remarks import Level, Remark
 from tests import builders
 from tests.sandbox import RunningSandbox
 
