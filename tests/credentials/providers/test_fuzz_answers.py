@@ -211,11 +211,13 @@ def _assert_all_was_met(seen: Counter[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_no_outage_quota_redirect_or_page_is_translated_into_a_refusal(name: str) -> None:
+def test_no_redirect_or_page_is_translated_into_a_refusal(name: str) -> None:
     this = case(name, 0)
     for number in range(max(5000, ANSWERS // 40)):
         answers = Answers(f"{SEED}:translate:{number}")
         answer = answers.answer()
+        if answer.status >= 500 or answer.status == 429:
+            continue  # the door has raised for these; the methods above are given them too
         problem = this.provider.translate(answer)
         told = f"{problem}{problem!r}{problem.evidence if problem else ''}"
         where = f"case {number}: {written(answer)[:2000]}"
