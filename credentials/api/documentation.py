@@ -31,7 +31,7 @@ class SchemaView(NotStored, SpectacularAPIView):
             return super().dispatch(request, *args, **kwargs)
 
 
-# Swagger's page writes styles and draws its icons from data: addresses; no other page may.
+# Swagger's page writes styles into itself; no other page may.
 @method_decorator(csp_replace({"style-src": [SELF, UNSAFE_INLINE]}), name="dispatch")
 class DocumentationView(NotStored, SpectacularSwaggerSplitView):
     """Swagger's page over the description, from our own static files."""
