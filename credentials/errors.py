@@ -15,6 +15,7 @@ ForgekeyError
 │   ├── ProviderUnreachable       outage, cut connection, 5xx, HTML instead of JSON (retryable)
 │   ├── ProviderRateLimited       primary or secondary quota is spent (retryable)
 │   ├── ProviderAnswerUnexpected  an answer no rule explains: a fact stays unknown (retryable)
+│   │   └── RepositoryMoved       the repository goes by another name now (retryable)
 │   ├── TokenRejected             the provider says: invalid, expired or revoked
 │   ├── ScopeMissing              authentic, but not allowed to do this
 │   └── AccessRefused             authentic, but an organization, a policy or a missing right refuses
@@ -159,6 +160,14 @@ class ProviderAnswerUnexpected(ProviderError):
 
     code = "unknown"
     retryable = True
+
+
+class RepositoryMoved(ProviderAnswerUnexpected):
+    """The repository has another name now; ``number`` is the id under which it can be asked for."""
+
+    def __init__(self, *, status: int, evidence: str, number: str) -> None:
+        super().__init__("the repository has moved", status=status, evidence=evidence)
+        self.number = number
 
 
 class TokenRejected(ProviderError):
