@@ -1,4 +1,4 @@
-"""The Git hosting software Forgekey speaks to: one file and one line here for each."""
+"""The Git hosting software Forgekey speaks to: one folder and one line here for each."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from credentials.models import AuditEvent, Credential, Hold, Host, Status
-from credentials.providers import github_repositories
+from credentials.providers.github import repositories as listing
 from credentials.providers.tokens import Kind
 from tests import builders
 from tests.credentials.api.conftest import Call
@@ -72,8 +72,8 @@ def test_a_word_narrows_the_list(credential: Credential, call: Call) -> None:
 def test_next_leads_to_the_page_after_and_keeps_the_word(
     credential: Credential, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(github_repositories, "_PER_PAGE", 1)
-    monkeypatch.setattr(github_repositories, "_ENOUGH", 1)
+    monkeypatch.setattr(listing, "_PER_PAGE", 1)
+    monkeypatch.setattr(listing, "_ENOUGH", 1)
     _, key = builders.client()
     query, seen, addresses = "?q=acme&other=1", set(), []
 

@@ -33,8 +33,8 @@ from credentials.providers.facts import (
     TokenGuide,
     Verification,
 )
-from credentials.providers.gitlab_organizations import GitLabOrganizations
-from credentials.providers.gitlab_repositories import GitLabRepositories
+from credentials.providers.gitlab.organizations import GitLabOrganizations
+from credentials.providers.gitlab.repositories import GitLabRepositories
 from credentials.providers.http import Auth, Bearer
 from credentials.providers.reading import identifier, lifetime, member, scopes, text
 from credentials.providers.tokens import Kind

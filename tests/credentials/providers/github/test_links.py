@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from credentials.providers.facts import OrganizationLinks
-from credentials.providers.github_links import Links
+from credentials.providers.github.links import Links
 from credentials.providers.tokens import Kind
 
 LINKS = Links(web_url="https://github.com")

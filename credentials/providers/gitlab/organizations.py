@@ -9,7 +9,7 @@ from credentials.errors import AccessRefused, ProviderError, ScopeMissing, Token
 from credentials.providers.answers import Answer
 from credentials.providers.base import Provider, unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationLinks, OrganizationState
-from credentials.providers.gitlab_repositories import ASSOCIATED, ASSOCIATIONS, has_next_page, is_name
+from credentials.providers.gitlab.repositories import ASSOCIATED, ASSOCIATIONS, has_next_page, is_name
 from credentials.providers.http import path_segment
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import member, objects, text

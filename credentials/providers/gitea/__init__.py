@@ -31,7 +31,7 @@ from credentials.providers.facts import (
     TokenGuide,
     Verification,
 )
-from credentials.providers.gitea_repositories import GiteaRepositories
+from credentials.providers.gitea.repositories import GiteaRepositories
 from credentials.providers.http import Auth, Bearer, path_segment
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import identifier, member, objects, scopes, text

@@ -14,7 +14,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import AccessRefused, ProviderAnswerUnexpected, ProviderError, TokenRejected
 from credentials.providers.answers import Answer
 from credentials.providers.base import by_status, common_problem, not_found
-from credentials.providers.bitbucket_server_repositories import BitbucketServerRepositories
+from credentials.providers.bitbucket_server.repositories import BitbucketServerRepositories
 from credentials.providers.facts import (
     GitLogin,
     Identity,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from credentials.errors import ProviderError, ScopeMissing, TokenRejected
 from credentials.providers.base import unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.providers.github_api import GitHubApi, Listing
-from credentials.providers.github_links import LOGIN
-from credentials.providers.github_memberships import (
+from credentials.providers.github.api import GitHubApi, Listing
+from credentials.providers.github.links import LOGIN
+from credentials.providers.github.memberships import (
     Membership,
     fact,
     invited,
@@ -20,7 +20,7 @@ from credentials.providers.github_memberships import (
     public_organizations,
     refused_fact,
 )
-from credentials.providers.github_organizations import organization_profile
+from credentials.providers.github.organizations import organization_profile
 from credentials.providers.http import path_segment
 from credentials.providers.reading import identifier, member, text
 

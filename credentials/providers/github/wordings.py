@@ -10,9 +10,9 @@ from http import HTTPStatus
 
 from credentials.errors import (
     AccessRefused,
-    ProviderAnswerUnexpected,
     ProviderError,
     ProviderRateLimited,
+    RepositoryMoved,
     ScopeMissing,
 )
 from credentials.providers.answers import Answer, retry_after
@@ -67,14 +67,6 @@ class Refusal:
     wording: str
     organization: str = ""
     token_page: str = ""
-
-
-class RepositoryMoved(ProviderAnswerUnexpected):
-    """The repository has another name now; ``number`` is the id under which it can be asked for."""
-
-    def __init__(self, *, status: int, evidence: str, number: str) -> None:
-        super().__init__("the repository has moved", status=status, evidence=evidence)
-        self.number = number
 
 
 def read_refusal(message: object) -> Refusal | None:

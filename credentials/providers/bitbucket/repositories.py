@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from credentials.errors import AccessRefused, ProviderAnswerUnexpected, ScopeMissing
-from credentials.providers.bitbucket_organizations import BitbucketOrganizations, has_next_page, values_of
+from credentials.providers.bitbucket.organizations import BitbucketOrganizations, has_next_page, values_of
 from credentials.providers.facts import Login, RepositoryFact, RepositoryPage, RepositoryPlace
 from credentials.providers.http import path_segment
 from credentials.providers.reading import member, text

@@ -14,9 +14,9 @@ from credentials.errors import (
 from credentials.providers.answers import Answer
 from credentials.providers.base import unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.providers.github_api import GitHubApi
-from credentials.providers.github_links import LOGIN
-from credentials.providers.github_memberships import (
+from credentials.providers.github.api import GitHubApi
+from credentials.providers.github.links import LOGIN
+from credentials.providers.github.memberships import (
     Membership,
     fact,
     invited,

@@ -8,7 +8,7 @@ from credentials.errors import AccessRefused
 from credentials.providers.answers import Answer
 from credentials.providers.facts import HostFacts
 from credentials.providers.github import GitHub
-from credentials.providers.github_wordings import (
+from credentials.providers.github.wordings import (
     CLASSIC_FORBIDDEN,
     FINE_GRAINED_FORBIDDEN,
     LIFETIME_FORBIDDEN,

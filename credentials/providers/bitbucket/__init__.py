@@ -18,7 +18,7 @@ from credentials.errors import (
 )
 from credentials.providers.answers import Answer
 from credentials.providers.base import by_status, common_problem
-from credentials.providers.bitbucket_repositories import BitbucketRepositories
+from credentials.providers.bitbucket.repositories import BitbucketRepositories
 from credentials.providers.facts import (
     GitLogin,
     Identity,

@@ -10,7 +10,7 @@ import pytest
 
 from credentials.errors import AccessRefused, ProviderAnswerUnexpected, ProviderUnreachable, ScopeMissing
 from credentials.providers.bitbucket import Bitbucket
-from credentials.providers.bitbucket_repositories import quoted
+from credentials.providers.bitbucket.repositories import quoted
 from credentials.providers.facts import RepositoryPlace
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode

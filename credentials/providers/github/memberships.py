@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from credentials.errors import AccessRefused, ProviderError, ScopeMissing
 from credentials.providers.answers import Answer
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.providers.github_api import GitHubApi, Listing
-from credentials.providers.github_links import LOGIN
-from credentials.providers.github_wordings import SIGN_ON_WANTED, Refusal, read_refusal
+from credentials.providers.github.api import GitHubApi, Listing
+from credentials.providers.github.links import LOGIN
+from credentials.providers.github.wordings import SIGN_ON_WANTED, Refusal, read_refusal
 from credentials.providers.http import path_segment
 from credentials.providers.probing import organization_state
 from credentials.providers.reading import identifier, member, objects, text

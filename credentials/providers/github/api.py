@@ -11,8 +11,8 @@ from credentials.errors import AccessRefused, ProviderError
 from credentials.providers.answers import Answer
 from credentials.providers.base import Provider, by_status, common_problem, unexplained
 from credentials.providers.facts import Login
-from credentials.providers.github_links import Links
-from credentials.providers.github_wordings import (
+from credentials.providers.github.links import Links
+from credentials.providers.github.wordings import (
     APP_RESTRICTED,
     CLASSIC_FORBIDDEN,
     FINE_GRAINED_FORBIDDEN,

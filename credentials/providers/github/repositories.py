@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from credentials.errors import AccessRefused, ScopeMissing, TokenRejected
+from credentials.errors import (
+    AccessRefused,
+    RepositoryMoved,
+    ScopeMissing,
+    TokenRejected,
+)
 from credentials.providers.answers import Answer
 from credentials.providers.base import unexplained
 from credentials.providers.facts import Login, RepositoryFact, RepositoryPage, RepositoryPlace
-from credentials.providers.github_api import GitHubApi, has_next_page
-from credentials.providers.github_wordings import RepositoryMoved
+from credentials.providers.github.api import GitHubApi, has_next_page
 from credentials.providers.http import path_segment
 from credentials.providers.reading import objects, scopes, text
 from credentials.providers.tokens import Kind

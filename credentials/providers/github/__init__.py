@@ -16,7 +16,6 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
-from credentials.providers import github_installations, github_organizations, github_repositories
 from credentials.providers.answers import Answer
 from credentials.providers.base import unexplained
 from credentials.providers.facts import (
@@ -35,8 +34,9 @@ from credentials.providers.facts import (
     TokenGuide,
     Verification,
 )
-from credentials.providers.github_api import HEADERS, GitHubApi
-from credentials.providers.github_wordings import read_expiry
+from credentials.providers.github import installations, organizations, repositories
+from credentials.providers.github.api import HEADERS, GitHubApi
+from credentials.providers.github.wordings import read_expiry
 from credentials.providers.http import Basic, path_segment
 from credentials.providers.reading import identifier, scopes, text
 from credentials.providers.tokens import Kind
@@ -116,29 +116,29 @@ class GitHub(GitHubApi):
 
     def organizations(self, login: Login) -> tuple[OrganizationFact, ...] | None:
         if login.kind is Kind.APP_TOKEN:
-            return github_installations.board(self, login)
-        return github_organizations.board(self, login)
+            return installations.board(self, login)
+        return organizations.board(self, login)
 
     def organization(self, login: Login, key: str) -> OrganizationFact | None:
         if login.kind is Kind.APP_TOKEN:
-            return github_installations.single(self, login, key)
-        return github_organizations.single(self, login, key)
+            return installations.single(self, login, key)
+        return organizations.single(self, login, key)
 
     def organization_links(self, key: str, *, kind: Kind, client_id: str) -> OrganizationLinks:
         return self.links.of_organization(key, kind=kind, client_id=client_id)
 
     @classmethod
     def place(cls, segments: tuple[str, ...]) -> RepositoryPlace | None:
-        return github_repositories.place(segments)
+        return repositories.place(segments)
 
     def clone_url(self, place: RepositoryPlace) -> str:
-        return github_repositories.clone_url(self, place)
+        return repositories.clone_url(self, place)
 
     def repository(self, place: RepositoryPlace, *, login: Login | None) -> RepositoryFact:
-        return github_repositories.single(self, place, login=login)
+        return repositories.single(self, place, login=login)
 
     def repositories(self, login: Login, *, query: str = "", cursor: str = "") -> RepositoryPage | None:
-        return github_repositories.page(self, login, query=query, cursor=cursor)
+        return repositories.page(self, login, query=query, cursor=cursor)
 
     @classmethod
     def git_login(cls, login: Login) -> GitLogin:

@@ -19,7 +19,7 @@ from credentials.errors import (
 from credentials.providers.answers import Answer
 from credentials.providers.facts import HostFacts, Revocation
 from credentials.providers.github import GitHub
-from credentials.providers.github_wordings import read_expiry
+from credentials.providers.github.wordings import read_expiry
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 from tests.credentials.providers.asking import NOW, door, login, login_in, provider_at, provider_in

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from credentials.crypto.secret import Secret
 from credentials.errors import ProviderAnswerUnexpected, ProviderError, TokenRejected
 from credentials.providers.answers import Answer
-from credentials.providers.azure_devops_repositories import AzureDevOpsRepositories
+from credentials.providers.azure_devops.repositories import AzureDevOpsRepositories
 from credentials.providers.base import by_status, common_problem
 from credentials.providers.facts import (
     GitLogin,
