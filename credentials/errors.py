@@ -26,7 +26,7 @@ ForgekeyError
 │   ├── InputInvalid              a field is missing or wrong
 │   ├── ListingNotPossible        this credential cannot list, though it may read
 │   ├── TooManyRequests           asked too often just now (retryable)
-│   └── Conflict                  another change came first
+│   └── Conflict                  another change came first (retryable)
 │       └── IdempotencyKeyReused  the key belongs to another request
 └── CredentialRefused             no credential can do it; carries the verdict
     ├── TokenNotAccepted          what was pasted is not stored

@@ -1,6 +1,7 @@
 """What a verdict says differently for one provider or kind of token, and what a person can send to an owner.
 
-A variant's name is ``provider:kind``, ``provider`` or ``kind``; see :func:`credentials.verdicts.wording.verdict`.
+A variant's name is ``provider:kind``, ``provider``, ``kind`` or, where an address was asked about, ``repository``;
+see :func:`credentials.verdicts.wording.verdict`.
 """
 
 from __future__ import annotations
