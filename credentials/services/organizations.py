@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Min
@@ -332,9 +333,9 @@ def check_due(*, actor: Actor, now: Callable[[], datetime] = timezone.now) -> in
         if circuit_breaker.is_blocked(credential.host, now=now()) or holds.is_held(credential, now=now()):
             continue
         mine = due.filter(credential=credential).order_by("next_check_at")
-        keys = list(mine.values_list("organization__key", flat=True)[:MOST_ASKED])
-        if _claim(credential, keys, now=now()):
-            _check(credential, keys, actor=actor, now=now)
+        keys = dict(mine.values_list("pk", "organization__key")[:MOST_ASKED])
+        if _claim(list(keys), now=now()):
+            _check(credential, list(keys.values()), actor=actor, now=now)
             asked += 1
     return asked
 
@@ -345,11 +346,12 @@ AT_ONCE = 50
 _CLAIMED = timedelta(minutes=15)
 
 
-def _claim(credential: Credential, keys: Sequence[str], *, now: datetime) -> bool:
-    """Of two workers, one asks."""
-    mine = OrganizationAccess.objects.filter(
-        credential=credential, organization__key__in=keys, next_check_at__lte=now
-    )
+def _claim(accesses: Sequence[UUID], *, now: datetime) -> bool:
+    """Of two workers, one asks: who had to wait for the other's update finds nothing due any more.
+
+    By the row's own columns only. What a subquery has found, PostgreSQL does not look at again.
+    """
+    mine = OrganizationAccess.objects.filter(pk__in=accesses, next_check_at__lte=now)
     return bool(mine.update(next_check_at=now + _CLAIMED))
 
 
