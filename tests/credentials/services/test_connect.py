@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
 from credentials.models import AuditEvent, Credential, Status
-from credentials.services import connect, disconnect
+from credentials.services import connect
 from credentials.services.audit import Actor
 from credentials.services.connect import Connected, ManualEntry
 from credentials.verdicts import VerdictCode
@@ -214,27 +214,3 @@ def test_a_label_is_renamed_and_an_endless_one_refused(alice: User) -> None:
         connect.rename(actor=Actor.user(alice), credential=credential, label="x" * 101)
 
     assert Credential.objects.get().label == "laptop"
-
-
-def test_disconnecting_destroys_the_secret_and_kills_the_token_where_the_provider_can(
-    sandbox: RunningSandbox, alice: User
-) -> None:
-    minted = mint(sandbox, "gitlab", scopes=["read_repository"])
-    credential = paste(alice, "gitlab", minted.token).credential
-
-    receipt = disconnect.disconnect(actor=Actor.user(alice), credential=credential)
-
-    assert receipt.outcome == "revoked"
-    row = Credential.objects.get()
-    assert row.status == Status.DISCONNECTED
-    assert (row.access_envelope, row.refresh_envelope, row.fingerprint, row.key_id) == (None, None, None, "")
-    assert refused(alice, "gitlab", minted.token) in {VerdictCode.TOKEN_REVOKED, VerdictCode.TOKEN_REJECTED}
-
-
-def test_disconnecting_works_when_the_host_is_gone_and_says_what_is_left_to_do(alice: User) -> None:
-    credential = builders.credential(alice, builders.host())
-
-    receipt = disconnect.disconnect(actor=Actor.user(alice), credential=credential)
-
-    assert receipt.outcome == "manual"
-    assert receipt.manual_url.startswith("http://127.0.0.1:9/")

@@ -16,7 +16,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted, TokenRejected
 from credentials.models import Credential, Host, PendingConnection, Status
 from credentials.providers.grants import OAuthGrant
-from credentials.services import diagnose, disconnect, hosts, oauth, pending, verify
+from credentials.services import diagnose, hosts, oauth, pending, verify
 from credentials.services.audit import Actor
 from credentials.verdicts import VerdictCode
 from tests import builders
@@ -193,18 +193,6 @@ def test_an_account_nobody_could_ask_about_is_not_linked_blindly(
         receive(alice, host, grant)
 
     assert not PendingConnection.objects.exists()
-
-
-def test_disconnecting_an_oauth_credential_kills_its_token_at_github(
-    sandbox: RunningSandbox, alice: User
-) -> None:
-    host = builders.sandbox_host(sandbox, "github")
-    credential = confirm(alice, receive(alice, host, grant_for(sandbox, host, alice))).credential
-
-    receipt = disconnect.disconnect(actor=Actor.user(alice), credential=credential)
-
-    assert receipt.outcome == "revoked"
-    assert sandbox.control("github", "GET", "grants")["grants"] == []
 
 
 def test_a_token_that_replicas_do_not_know_yet_is_waited_for(sandbox: RunningSandbox, alice: User) -> None:
