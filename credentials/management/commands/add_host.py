@@ -29,7 +29,6 @@ class Command(BaseCommand):
         parser.add_argument("--allow-private-network", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        secret_file: Path | None = options["client_secret_file"]
         try:
             host = hosts.add_host(
                 actor=Actor.system("add_host"),
@@ -39,12 +38,24 @@ class Command(BaseCommand):
                 web_url=options["web_url"],
                 api_url=options["api_url"],
                 client_id=options["client_id"],
-                client_secret=Secret(secret_file.read_text("utf-8").strip()) if secret_file else None,
+                client_secret=_client_secret(options["client_secret_file"]),
                 oauth_scopes=options["scopes"],
                 allow_private_network=options["allow_private_network"],
             )
-        except OSError as error:
-            raise CommandError(f"The client secret cannot be read: {error.strerror}.") from error
         except ForgekeyError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{host.slug}: {host.web_url}")
+
+
+def _client_secret(path: Path | None) -> Secret | None:
+    if path is None:
+        return None
+    try:
+        text = path.read_text("utf-8").strip()
+    except OSError as error:
+        raise CommandError(f"The client secret cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        text = ""
+    if not text:
+        raise CommandError("The file with the client secret holds no text.")
+    return Secret(text)

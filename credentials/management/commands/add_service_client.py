@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime, parse_duration
 
 from credentials.errors import ForgekeyError
 from credentials.models import Scope
@@ -41,15 +41,17 @@ class Command(BaseCommand):
         self.stdout.write(key.reveal())
 
 
-def _expiry(text: str | None) -> Any:
+def _expiry(text: str | None) -> datetime | None:
     if not text:
         return None
-    if text.isdigit():
-        return timezone.now() + timedelta(days=int(text))
     try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or parse_duration(text) is not None:
-        raise CommandError("Write --expires as 2027-01-31T00:00Z, or as a number of days.")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+        if re.fullmatch(r"[0-9]{1,5}", text):
+            end = timezone.now() + timedelta(days=int(text))
+        else:
+            end = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError("Write --expires as 2027-01-31T00:00Z, or as a number of days.") from error
+    end = end if timezone.is_aware(end) else timezone.make_aware(end)
+    if end <= timezone.now():
+        raise CommandError("--expires has to lie ahead: a key that has ended already serves nobody.")
+    return end
