@@ -1,7 +1,7 @@
 # make run   the demo: web, worker and the emulated hosts, on this machine only
 # make test  everything it needs, then the whole test suite
 # make bench speed against the floor, as ratios measured in one run (bench/README.md); about two minutes
-# make lint  style, types, security rules, migrations, API schema
+# make lint  style and security rules (ruff), types (mypy), and whether a migration is missing
 # make messages  collects the texts for translation and compiles them; needs GNU gettext
 
 PYTHON ?= python3
@@ -43,7 +43,8 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy credentials project tests bench manage.py
-	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
+	@data=$$(mktemp -d) && trap 'rm -r "$$data"' EXIT && export DATA_DIR="$$data" && \
+	$(BIN)/python manage.py makemigrations --check --dry-run
 
 # Machines without gettext use the compiled texts as they are; tests/test_translations.py holds both together.
 messages: .venv/dev
