@@ -19,7 +19,7 @@ from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
 from credentials.services import audit, hosts, organizations, vault
 from credentials.services.audit import Actor
-from credentials.services.logins import subject_of
+from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.verify import Look, apply_proof, look
 from credentials.verdicts import Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
@@ -200,8 +200,7 @@ def _store(
 
 def _lock_unchanged(credential: Credential) -> None:
     """Lock the row; raises Conflict where somebody changed or disconnected it since it was read."""
-    current = Credential.objects.select_for_update().get(pk=credential.pk)
-    if current.generation != credential.generation or not current.is_connected:
+    if lock_unchanged(credential) is None:
         raise Conflict(_("This credential was changed meanwhile. Look at it again, then repeat."))
 
 
