@@ -9,12 +9,10 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential
+from credentials.models.credential import LABEL_LENGTH
 from credentials.providers.facts import TokenGuide
 from credentials.providers.repository_url import MAXIMUM_LENGTH
 from credentials.services.connect import ManualEntry
-
-_LABEL_LENGTH = Credential._meta.get_field("label").max_length
 
 
 class LabelForm(forms.Form):
@@ -23,7 +21,7 @@ class LabelForm(forms.Form):
     label = forms.CharField(
         label=_("Name"),
         required=False,
-        max_length=_LABEL_LENGTH,
+        max_length=LABEL_LENGTH,
         help_text=_("Only you see it. Leave it empty to use the account's name."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -75,7 +73,7 @@ class TokenForm(forms.Form):
     label = forms.CharField(
         label=_("Name"),
         required=False,
-        max_length=_LABEL_LENGTH,
+        max_length=LABEL_LENGTH,
         help_text=_("Only you see it. Useful when you connect several accounts."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

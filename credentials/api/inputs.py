@@ -12,6 +12,7 @@ from rest_framework.fields import empty
 from credentials.api.free_text import has_token
 from credentials.crypto.secret import Secret
 from credentials.models import Outcome
+from credentials.models.credential import LABEL_LENGTH
 from credentials.providers.repositories import MAXIMUM_QUERY
 from credentials.providers.repository_url import MAXIMUM_LENGTH as LONGEST_ADDRESS
 from credentials.providers.tokens import MAXIMUM_LENGTH
@@ -57,7 +58,7 @@ class EntryInput(Input):
     token = TokenField()
     email = serializers.EmailField(required=False, default="", allow_blank=True, max_length=254)
     username = WordsField(required=False, default="", allow_blank=True, max_length=200)
-    label = WordsField(required=False, default="", allow_blank=True, max_length=100)  # type: ignore[assignment]  # DRF keeps fields apart
+    label = WordsField(required=False, default="", allow_blank=True, max_length=LABEL_LENGTH)  # type: ignore[assignment]  # DRF keeps fields apart
     expires_at = serializers.DateTimeField(
         required=False, default=None, allow_null=True, default_timezone=UTC
     )
@@ -89,7 +90,7 @@ class ConnectInput(EntryInput):
 class LabelInput(Input):
     """A new label; empty to use the account's name."""
 
-    label = WordsField(max_length=100, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
+    label = WordsField(max_length=LABEL_LENGTH, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
 
 
 class DiagnosisInput(Input):

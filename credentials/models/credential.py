@@ -17,6 +17,8 @@ from credentials.models.host import Host
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode
 
+LABEL_LENGTH = 100
+
 
 class Status(models.TextChoices):
     """What is known of a credential (contract, section 4)."""
@@ -78,7 +80,7 @@ class Credential(models.Model):
         Host, on_delete=models.PROTECT, related_name="credentials", verbose_name=_("host")
     )
     kind = models.CharField(_("kind"), max_length=30)
-    label = models.CharField(_("label"), max_length=100, blank=True)
+    label = models.CharField(_("label"), max_length=LABEL_LENGTH, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.UNVERIFIED)
     status_detail = models.CharField(_("detail"), max_length=50, blank=True)
     account_id = models.CharField(_("account id"), max_length=200, blank=True)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
 from credentials.models import Credential, Host, Status
+from credentials.models.credential import LABEL_LENGTH
 from credentials.providers import registry, tokens
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
@@ -126,14 +127,10 @@ def _examine(host: Host, entry: ManualEntry, *, now: Callable[[], datetime]) -> 
 def _refuse_by_shape(host: Host, recognition: Recognition) -> None:
     if recognition.retired:
         raise TokenNotAccepted(refusal(VerdictCode.TOKEN_RETIRED_KIND, host, kind=recognition.title))
-    if recognition.provider is not None and recognition.provider not in _readable_by(host):
+    if recognition.provider not in {None, host.provider}:
         raise TokenNotAccepted(refusal(VerdictCode.TOKEN_WRONG_PROVIDER, host, kind=recognition.title))
     if not recognition.usable:
         raise TokenNotAccepted(refusal(VerdictCode.TOKEN_WRONG_KIND, host, kind=recognition.title))
-
-
-def _readable_by(host: Host) -> tuple[str, ...]:
-    return (host.provider,)
 
 
 def refusal(code: VerdictCode, host: Host, **values: object) -> Verdict:
@@ -240,8 +237,9 @@ def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action
 @transaction.atomic
 def rename(*, actor: Actor, credential: Credential, label: str) -> Credential:
     """Give a credential another label; raises InputInvalid where it is too long."""
-    if len(label) > 100:  # noqa: PLR2004  # the column's width
-        raise InputInvalid(_("A label has at most 100 characters."), field="label")
+    if len(label.strip()) > LABEL_LENGTH:
+        text = _("A label has at most %(limit)s characters.") % {"limit": LABEL_LENGTH}
+        raise InputInvalid(text, field="label")
     credential.label = label.strip()
     credential.save(update_fields=["label", "updated_at"])
     audit.record("credential.renamed", actor=actor, subject=subject_of(credential))
