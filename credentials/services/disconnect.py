@@ -53,6 +53,7 @@ def _take_secret(*, actor: Actor, credential: Credential, now: datetime) -> Secr
         current.save()
         current.organizations.all().delete()
         current.repositories.all().delete()
+        current.leases.filter(ended_at=None).update(ended_at=now)
         audit.record(
             "credential.disconnected",
             actor=actor,

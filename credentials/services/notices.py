@@ -44,21 +44,33 @@ def text_of(notice: Notice) -> str:
 
 
 def about_organization(access: OrganizationAccess, code: Code, *, now: datetime) -> Notice:
-    """Tell the credential's owner what became of an organization, inside the caller's transaction."""
+    """Tell the credential's owner what became of an organization, inside the caller's transaction.
+
+    Older news of the same organization that was not read yet is no longer true, and counts as read.
+    """
     credential = access.credential
     values = {"organization": access.organization.name, "host": credential.host.name}
+    older = unread(credential.owner).filter(
+        credential=credential, values__organization=values["organization"]
+    )
+    older.update(read_at=now)
     return Notice.objects.create(
         user=credential.owner, credential=credential, code=code.value, values=values, created_at=now
     )
 
 
 def mail_due(*, now: datetime) -> int:
-    """Mail what was not mailed yet; how many went out. One that cannot be sent is tried again next time,
+    """Mail what was neither mailed nor read yet; how many went out. One that cannot be sent is tried again next time,
     for a day: by then the page has told it, or it is no news any more. An address that the mail server
     refuses is not tried again, so that it does not stand before everybody else's."""
     sent = 0
-    waiting = Notice.objects.select_related("user").filter(mailed_at=None, created_at__gt=now - _NEWS)
-    for notice in waiting.exclude(user__email="").order_by("created_at")[:_AT_ONCE]:
+    waiting = (
+        Notice.objects.select_related("user")
+        .filter(mailed_at=None, read_at=None, created_at__gt=now - _NEWS)
+        .exclude(user__email="")
+        .order_by("created_at")
+    )
+    for notice in waiting[:_AT_ONCE]:
         # Claimed first: of two workers one sends.
         if not Notice.objects.filter(pk=notice.pk, mailed_at=None).update(mailed_at=now):
             continue

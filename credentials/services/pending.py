@@ -34,6 +34,8 @@ from credentials.services.rejection import DEAD
 from credentials.services.verify import Look, look
 from credentials.verdicts import VerdictCode
 
+# What a person is not warned of before linking: what lets in, and what nobody can say anything about.
+_NOT_IN_THE_WAY = {OrganizationState.ACCESSIBLE, OrganizationState.UNKNOWN, OrganizationState.NO_MEMBERSHIP}
 # Seconds between the looks at a token that its own provider does not know yet.
 _PAUSES = (0.5, 1.0, 2.0)
 
@@ -108,6 +110,11 @@ def _seal_pending(
             fact.name or fact.key
             for fact in found.organizations
             if fact.state is OrganizationState.ACCESSIBLE
+        ],
+        "closed_organizations": [
+            [fact.name or fact.key, fact.state.value]
+            for fact in found.organizations
+            if fact.state not in _NOT_IN_THE_WAY
         ],
     }
     pending.expires_at = now + conf.pending_duration

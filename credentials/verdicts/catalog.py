@@ -183,8 +183,12 @@ CATALOG: Mapping[VerdictCode, Entry] = {
         severity=Severity.WAIT,
         who_can_fix=WhoCanFix.ORGANIZATION_OWNER,
         title=_("Waiting for an owner of %(organization)s"),
-        summary=_("Access was requested; an owner of %(organization)s has not decided yet."),
+        summary=_(
+            "You opened the page that asks for access. If you sent the request there, an owner of "
+            "%(organization)s decides now."
+        ),
         steps=(
+            StepText(_("Not sure that you sent it? Open the page once more."), link="request"),
             StepText(_("Remind an owner of %(organization)s; the message below says how."), link="approve"),
         ),
         offer_zip=True,

@@ -29,7 +29,7 @@ from credentials.services import hosts, oauth
 from credentials.services import pending as pendings
 from credentials.services.circumstances import actor_of_user
 from credentials.verdicts import Verdict
-from credentials.web import queries
+from credentials.web import queries, words
 from credentials.web.oauth_provider import HostAdapter, HostProvider
 from credentials.web.reauthentication import recent_authentication_required
 from credentials.web.verdicts import shown
@@ -181,7 +181,10 @@ def confirm(request: HttpRequest, pending_id: UUID) -> HttpResponse:
     """Name both accounts, and link them only when the person says so."""
     pending = pendings.get(user=request.user, pending_id=pending_id, now=timezone.now())
     if request.method == "GET":
-        context = {"pending": pending, "host": pending.host, "facts": pending.facts}
+        closed = [
+            (name, words.access_badge(state)) for name, state in pending.facts.get("closed_organizations", ())
+        ]
+        context = {"pending": pending, "host": pending.host, "facts": pending.facts, "closed": closed}
         return render(request, "credentials/confirm.html", context)
     actor = actor_of_user(request.META, request.user)
     if request.POST.get("action") != "confirm":

@@ -1,5 +1,6 @@
 """Asks people to prove themselves again before an account is linked, replaced or disconnected.
 
+A page that was opened in time may be sent for half an hour: making a token at the host takes its time.
 allauth's own decorator keeps an interrupted POST, fields included, in the session: a pasted token would
 lie there in clear. Here an interrupted POST is forgotten, and the page says so afterwards.
 """
@@ -23,6 +24,10 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 P = ParamSpec("P")
+
+# How long a page may be sent that was opened after a recent sign-in.
+OPEN_FOR = timedelta(minutes=30)
+_OPENED = "credentials_page_opened"
 
 # Addresses that only take a POST, and the page on which their button is.
 _PAGE_OF = {"credential_reconnect": "credential"}
@@ -53,11 +58,24 @@ def recent_authentication_required(
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if authenticated_recently(request, now=timezone.now()):
+        now = timezone.now()
+        if authenticated_recently(request, now=now):
+            if request.method == "GET":
+                request.session[_OPENED] = {"path": request.path, "at": now.timestamp()}
+            return view(request, *args, **kwargs)
+        if request.method == "POST" and _opened_in_time(request, now=now):
             return view(request, *args, **kwargs)
         return _ask_again(request)
 
     return guarded
+
+
+def _opened_in_time(request: HttpRequest, *, now: datetime) -> bool:
+    """Whether this session opened this very page, after a recent sign-in, within OPEN_FOR."""
+    opened = request.session.get(_OPENED)
+    if not request.user.is_authenticated or not opened or opened["path"] != request.path:
+        return False
+    return now - datetime.fromtimestamp(opened["at"], tz=UTC) < OPEN_FOR
 
 
 def _ask_again(request: HttpRequest) -> HttpResponse:

@@ -16,6 +16,7 @@ from credentials.crypto.secret import Secret
 from credentials.models import AccessState, Credential, Lease, Status
 from credentials.providers.tokens import Kind
 from credentials.services import notices
+from credentials.web import reauthentication
 from tests import builders
 from tests.browser.chromium import DESK, PHONE, Scheme, browsing, sign_in
 from tests.credentials.web.visitor import sandbox_host
@@ -197,6 +198,9 @@ def test_an_account_is_connected_by_oauth_and_its_page_shows_what_was_learned(
         page.get_by_role("button", name="Allow").click()
         page.wait_for_url("**/connect/confirm/**")
         expect(page.get_by_role("heading", level=1)).to_contain_text("octo-alice to alice")
+        not_yet = page.locator("dl.facts > div").filter(has_text="Do not let it in yet")
+        expect(not_yet).to_contain_text("assxxx")
+        expect(not_yet).to_contain_text("not approved yet")
         window.strangers.clear()
         assert window.faults() == []
         assert not Credential.objects.exists()
@@ -234,10 +238,11 @@ def test_everything_works_without_javascript(
 
 
 def test_a_stale_sign_in_is_proved_again_and_leads_back(
-    chromium: Browser, live_server: Any, alice: User, settings: Any
+    chromium: Browser, live_server: Any, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builders.host("github")
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 2
+    monkeypatch.setattr(reauthentication, "OPEN_FOR", timedelta(seconds=2))
     with browsing(chromium, live_server.url) as window:
         page = window.page
         sign_in(page, "alice")

@@ -184,5 +184,5 @@ Emulated Git hosts       http://127.0.0.1:{sandbox_port}/ and the next ports; sw
 
 Sign in as alice, bob or charlie (users), audrey (auditor), olivia (operator) or admin;
 the password is the name followed by -demo. At the emulated hosts you are octo-alice or octo-bob.
-The service key is in {data_dir.name}/demo-service.key. Ctrl-C ends everything; the data stays.
+The service key is in {data_dir / "demo-service.key"}. Ctrl-C ends everything; the data stays.
 """

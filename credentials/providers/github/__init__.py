@@ -163,7 +163,10 @@ class GitHub(GitHubApi):
             scopes=(
                 ScopeNeed(
                     scope="repo",
-                    reason=_("Reads private repositories. GitHub has no narrower scope for this."),
+                    reason=_(
+                        "Reads private repositories. GitHub has no narrower scope for this: it would also "
+                        "allow writing, which never happens here."
+                    ),
                     required=True,
                 ),
                 ScopeNeed(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from credentials.models import AuditEvent, Credential, Status
+from credentials.models import AuditEvent, Credential, Lease, Status
 from credentials.providers.facts import Revocation, RevocationResult
 from credentials.providers.tokens import Kind
 from credentials.services import disconnect, vault, verify
@@ -75,6 +77,25 @@ def test_nothing_of_the_secret_and_of_what_it_reached_stays(alice: User) -> None
     assert row.generation > generation, "an envelope out of a backup does not open here any more"
     assert not row.organizations.exists()
     assert row.account_name == "octo-alice", "the trail's names stay readable"
+
+
+def test_what_is_borrowed_ends_with_the_connection(alice: User) -> None:
+    client, _ = builders.client()
+    credential = builders.credential(alice, builders.host())
+    now = timezone.now()
+    lease = Lease.objects.create(
+        client=client,
+        credential=credential,
+        purpose="build",
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+
+    leave(credential, alice)
+
+    lease.refresh_from_db()
+    assert lease.ended_at is not None
+    assert not lease.is_active(timezone.now())
 
 
 def test_the_host_may_be_gone(alice: User) -> None:

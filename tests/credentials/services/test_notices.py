@@ -49,6 +49,18 @@ def test_a_notice_is_its_owners_until_read(access: OrganizationAccess, alice: Us
     assert notice.read_at == clock() - timedelta(seconds=5), "the first time counts"
 
 
+def test_news_of_an_organization_replaces_what_was_said_of_it_before(
+    access: OrganizationAccess, alice: User
+) -> None:
+    clock = Clock()
+    other = builders.access(access.credential, "umbra", name="Umbra")
+    of_another = notices.about_organization(other, Code.ORGANIZATION_OPENED, now=clock())
+    notices.about_organization(access, Code.ORGANIZATION_OPENED, now=clock.step(seconds=5))
+    closed = notices.about_organization(access, Code.ORGANIZATION_CLOSED, now=clock.step(seconds=5))
+    assert list(notices.unread(alice)) == [closed, of_another]
+    assert notices.mail_due(now=clock.step(seconds=5)) == 2, "what is no longer true is not mailed either"
+
+
 @pytest.mark.parametrize("code", Code)
 def test_every_notice_has_a_text_that_names_organization_and_host(
     access: OrganizationAccess, code: Code
@@ -123,8 +135,9 @@ def test_an_address_that_is_refused_does_not_stand_before_the_others(
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_workers_one_sends(access: OrganizationAccess, clock: Clock) -> None:
-    for _ in range(8):
-        notices.about_organization(access, Code.ORGANIZATION_OPENED, now=clock())
+    for number in range(8):
+        one = builders.access(access.credential, f"acme-{number}")
+        notices.about_organization(one, Code.ORGANIZATION_OPENED, now=clock())
     failures: list[BaseException] = []
     sent: list[int] = []
 

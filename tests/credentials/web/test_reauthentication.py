@@ -57,6 +57,20 @@ def test_a_sign_in_counts_as_recent_for_five_minutes(alice: User) -> None:
     assert client.get(reverse("token", kwargs={"slug": "github"})).status_code == 200
 
 
+def test_a_form_that_was_opened_in_time_may_be_sent_for_half_an_hour(alice: User) -> None:
+    builders.host("github")
+    builders.host("gitlab")
+    here, elsewhere = (reverse("token", kwargs={"slug": slug}) for slug in ("github", "gitlab"))
+    client = visit(alice)
+    client.get(here)
+    grow_old(client, 29 * 60)
+    assert client.post(here, {"token": ""}).status_code == 200, "the form comes back and says what is missing"
+    assert client.post(elsewhere, {"token": ""}).status_code == 302, "only the page that was opened"
+    assert client.get(here).status_code == 302, "nothing new is opened"
+    _age_the_opened_page(client, 31 * 60)
+    assert client.post(here, {"token": ""}).status_code == 302
+
+
 def test_a_session_without_any_proof_is_not_recent(alice: User) -> None:
     builders.host("github")
     client = Client()
@@ -115,6 +129,13 @@ def test_somebody_without_a_password_here_is_asked_to_sign_in_anew(alice: User) 
     response = client.get(reverse("token", kwargs={"slug": "github"}))
     assert urlsplit(response["Location"]).path == reverse("account_logout")
     assert reverse("account_login") in parse_qs(urlsplit(response["Location"]).query)["next"][0]
+
+
+def _age_the_opened_page(client: Client, seconds: float) -> None:
+    session = client.session
+    opened = session["credentials_page_opened"]
+    session["credentials_page_opened"] = {**opened, "at": opened["at"] - seconds}
+    session.save()
 
 
 def _next_of(address: str) -> dict[str, Any]:
