@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
 from django.test import TransactionTestCase
+from django.utils import translation
 
 from credentials.crypto.sources import create_key_file
 from credentials.models import AuditHead
@@ -56,6 +57,12 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def fresh_limits() -> None:
     """No test inherits what another one spent of the sign-in limits."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_language() -> None:
+    """No test inherits the language of the last page another one asked for: Django leaves it to the thread."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

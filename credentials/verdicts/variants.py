@@ -128,8 +128,8 @@ MESSAGES: Mapping[VerdictCode, Text] = {
     ),
     VerdictCode.ORGANIZATION_REQUESTED: _(
         "Hello,\n\n"
-        "%(person)s (%(account)s at %(host)s) would like to use repositories of %(organization)s in %(product)s, "
-        "and asked for access; the decision is up to one of its owners.\n\n"
+        "%(person)s (%(account)s at %(host)s) would like to use repositories of %(organization)s in %(product)s. "
+        "The decision is up to one of its owners.\n\n"
         "To decide, open this page and choose “Grant” or “Review” beside the app:\n%(approve_url)s\n\n"
         "The app: %(product)s, client id %(client_id)s\n"
         "What it asks for: %(scopes)s\n"
