@@ -59,6 +59,8 @@ class Provider(ABC):
     oauth_available: ClassVar[bool] = True
     kinds: ClassVar[frozenset[Kind]]
     default_kind: ClassVar[Kind] = Kind.PERSONAL_TOKEN
+    # What those scopes mean that the guide does not mention: they come by OAuth, or by a person's own choice.
+    other_scopes: ClassVar[Mapping[str, Text]] = {}
 
     def __init__(self, *, host: HostFacts, door: Door, now: Callable[[], datetime]) -> None:
         self.host = host

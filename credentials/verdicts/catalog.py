@@ -188,7 +188,7 @@ CATALOG: Mapping[VerdictCode, Entry] = {
             "%(organization)s decides now."
         ),
         steps=(
-            StepText(_("Not sure that you sent it? Open the page once more."), link="request"),
+            StepText(_("If you are not sure that you sent it, open the page once more."), link="request"),
             StepText(_("Remind an owner of %(organization)s; the message below says how."), link="approve"),
         ),
         offer_zip=True,

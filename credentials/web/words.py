@@ -93,24 +93,6 @@ RECEIPT: Mapping[Revocation, Text] = {
     Revocation.PENDING: _("The host was asked to revoke the token; its answer is not here yet."),
 }
 
-# Scopes that no token guide mentions, because they come by OAuth or were chosen by the person.
-_OTHER_SCOPES: Mapping[tuple[str, str], Text] = {
-    ("bitbucket", "repository"): _("Reads private repositories."),
-    ("bitbucket", "account"): _("Shows whose account it is, and which workspaces it belongs to."),
-    ("bitbucket", "repository:write"): _("Changes repositories. An import does not need it."),
-    ("github", "public_repo"): _("Changes public repositories; private ones stay closed."),
-    ("github", "user"): _("Changes the profile. An import does not need it."),
-    ("github", "read:user"): _("Reads the profile."),
-    ("github", "user:email"): _("Reads e-mail addresses."),
-    ("github", "workflow"): _("Changes workflows. An import does not need it."),
-    ("github", "admin:org"): _("Administers organizations. An import does not need it."),
-    ("gitlab", "api"): _("Changes everything you may change. An import does not need it."),
-    ("gitlab", "read_api"): _("Reads everything you may read."),
-    ("gitlab", "write_repository"): _("Changes repositories. An import does not need it."),
-    ("gitea", "write:repository"): _("Changes repositories. An import does not need it."),
-    ("gitea", "all"): _("Changes everything you may change. An import does not need it."),
-}
-
 
 def status_badge(status: str) -> Badge:
     """A credential's status."""
@@ -137,7 +119,7 @@ def scope_words(provider: Provider, scopes: tuple[str, ...]) -> tuple[ScopeWord,
     return tuple(
         ScopeWord(
             scope=scope,
-            reason=needs[scope].reason if scope in needs else _OTHER_SCOPES.get((provider.name, scope), ""),
+            reason=needs[scope].reason if scope in needs else provider.other_scopes.get(scope, ""),
             required=needs[scope].required if scope in needs else True,
         )
         for scope in scopes

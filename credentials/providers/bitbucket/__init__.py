@@ -33,7 +33,7 @@ from credentials.providers.facts import (
 from credentials.providers.http import Auth, Basic, Bearer
 from credentials.providers.reading import identifier, member, scopes, text
 from credentials.providers.tokens import Kind
-from credentials.verdicts import VerdictCode
+from credentials.verdicts import Text, VerdictCode
 
 _API_TOKENS: Final = "/manage-profile/security/api-tokens"
 _READS_CODE = frozenset({"read:repository:bitbucket", "repository", "repository:write", "repository:admin"})
@@ -58,6 +58,11 @@ class Bitbucket(BitbucketRepositories):
     title: ClassVar[str] = "Bitbucket"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.API_TOKEN, Kind.ACCESS_TOKEN})
     default_kind: ClassVar[Kind] = Kind.API_TOKEN
+    other_scopes: ClassVar[Mapping[str, Text]] = {
+        "repository": _("Reads private repositories."),
+        "account": _("Shows whose account it is, and which workspaces it belongs to."),
+        "repository:write": _("Changes repositories. An import does not need it."),
+    }
 
     @classmethod
     def public_host(cls) -> Mapping[str, str]:

@@ -36,6 +36,7 @@ from credentials.providers.http import Auth, Bearer, path_segment
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
+from credentials.verdicts import Text
 
 _PER_PAGE = 50
 _PAGES = 20
@@ -49,6 +50,10 @@ class Gitea(GiteaRepositories):
     name: ClassVar[str] = "gitea"
     title: ClassVar[str] = "Gitea / Forgejo"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN})
+    other_scopes: ClassVar[Mapping[str, Text]] = {
+        "write:repository": _("Changes repositories. An import does not need it."),
+        "all": _("Changes everything you may change. An import does not need it."),
+    }
 
     @classmethod
     def public_host(cls) -> Mapping[str, str]:

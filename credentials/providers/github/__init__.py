@@ -40,6 +40,7 @@ from credentials.providers.github.wordings import read_expiry
 from credentials.providers.http import Basic, path_segment
 from credentials.providers.reading import identifier, scopes, text
 from credentials.providers.tokens import Kind
+from credentials.verdicts import Text
 
 _NOT_OFFERED = frozenset(
     {
@@ -60,6 +61,14 @@ class GitHub(GitHubApi):
     kinds: ClassVar[frozenset[Kind]] = frozenset(
         {Kind.OAUTH, Kind.PERSONAL_TOKEN, Kind.FINE_GRAINED_TOKEN, Kind.APP_TOKEN}
     )
+    other_scopes: ClassVar[Mapping[str, Text]] = {
+        "public_repo": _("Changes public repositories; private ones stay closed."),
+        "user": _("Changes the profile. An import does not need it."),
+        "read:user": _("Reads the profile."),
+        "user:email": _("Reads e-mail addresses."),
+        "workflow": _("Changes workflows. An import does not need it."),
+        "admin:org": _("Administers organizations. An import does not need it."),
+    }
 
     @classmethod
     def public_host(cls) -> Mapping[str, str]:

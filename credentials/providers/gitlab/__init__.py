@@ -38,7 +38,7 @@ from credentials.providers.gitlab.repositories import GitLabRepositories
 from credentials.providers.http import Auth, Bearer
 from credentials.providers.reading import identifier, lifetime, member, scopes, text
 from credentials.providers.tokens import Kind
-from credentials.verdicts import VerdictCode
+from credentials.verdicts import Text, VerdictCode
 
 # Any one of these lets Git download code (GitLab's own table of abilities by scope).
 _READS_CODE = frozenset({"read_repository", "write_repository", "read_api", "api"})
@@ -91,6 +91,11 @@ class GitLab(GitLabOrganizations, GitLabRepositories):
     name: ClassVar[str] = "gitlab"
     title: ClassVar[str] = "GitLab"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN, Kind.ACCESS_TOKEN})
+    other_scopes: ClassVar[Mapping[str, Text]] = {
+        "api": _("Changes everything you may change. An import does not need it."),
+        "read_api": _("Reads everything you may read."),
+        "write_repository": _("Changes repositories. An import does not need it."),
+    }
 
     @classmethod
     def public_host(cls) -> Mapping[str, str]:
