@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from project.sandbox.azure import Azure
-from project.sandbox.bitbucket import Bitbucket
-from project.sandbox.bitbucket_server import BitbucketServer
-from project.sandbox.gitea import Gitea
-from project.sandbox.github import GitHub
-from project.sandbox.github_enterprise import GitHubEnterprise
-from project.sandbox.gitlab import GitLab
 from project.sandbox.host import EmulatedHost
+from project.sandbox.hosts.azure import Azure
+from project.sandbox.hosts.bitbucket import Bitbucket
+from project.sandbox.hosts.bitbucket_server import BitbucketServer
+from project.sandbox.hosts.gitea import Gitea
+from project.sandbox.hosts.github import GitHub
+from project.sandbox.hosts.github_enterprise import GitHubEnterprise
+from project.sandbox.hosts.gitlab import GitLab
 
 EMULATED: tuple[tuple[str, type[EmulatedHost]], ...] = (
     ("github", GitHub),

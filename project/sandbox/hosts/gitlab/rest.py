@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from project.sandbox.host import Barrier
-from project.sandbox.listing import Page, link_header, page_of
+from project.sandbox.hosts.listing import Page, link_header, page_of
 from project.sandbox.seed import Organization, Repository, number
 from project.sandbox.tokens import Token
 from project.sandbox.wire import (
@@ -21,7 +21,7 @@ from project.sandbox.wire import (
 )
 
 if TYPE_CHECKING:
-    from project.sandbox.gitlab import GitLab
+    from project.sandbox.hosts.gitlab import GitLab
 
 PREFIX = "/api/v4"
 SELF = f"{PREFIX}/personal_access_tokens/self"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from project.sandbox.github import normalized
+from project.sandbox.hosts.github import normalized
 from tests.project.sandbox.caller import Answer, bearer, call
 from tests.sandbox import RunningSandbox
 

@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from project.sandbox import bitbucket_rest, tokens
-from project.sandbox.bitbucket_rest import CHALLENGE, MISSING_SCOPE, NO_ACCESS, REPOSITORY
+from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
+from project.sandbox.hosts.bitbucket import rest
+from project.sandbox.hosts.bitbucket.rest import CHALLENGE, MISSING_SCOPE, NO_ACCESS, REPOSITORY
 from project.sandbox.oauth import Reason, Rules
 from project.sandbox.seed import App, Repository
 from project.sandbox.token_page import TokenPage
@@ -74,7 +75,7 @@ class Bitbucket(EmulatedHost):
     )
 
     def add_routes(self) -> None:
-        self.rest = bitbucket_rest.Rest(self)
+        self.rest = rest.Rest(self)
         TokenPage(self, "/manage-profile/security/api-tokens", kind="api_token", separator=",")
 
     # OAuth
@@ -141,7 +142,7 @@ class Bitbucket(EmulatedHost):
         return self.finished(request, json_response(data, status=status, headers=headers))
 
     def not_found(self, request: Request) -> Response:
-        return bitbucket_rest.lost_page(self, request)
+        return rest.lost_page(self, request)
 
     def quota_spent(self, request: Request, quota: str) -> Response:
         return self.problem(request, 429, "Rate limit for this resource has been exceeded")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from project.sandbox.github import GitHub
 from project.sandbox.host import Barrier
+from project.sandbox.hosts.github import GitHub
 from project.sandbox.pages import page, paragraph
 from project.sandbox.seed import Organization
 from project.sandbox.tokens import Token

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from project.sandbox.github_words import EXPLANATIONS
 from project.sandbox.host import Barrier
+from project.sandbox.hosts.github.words import EXPLANATIONS
 
 
 def test_every_barrier_that_github_explains_has_a_sentence_without_gaps() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from project.sandbox.listing import address, link_header, page_of
+from project.sandbox.hosts.listing import address, link_header, page_of
 from tests.project.sandbox.test_wire import request
 
 ITEMS = list(range(1, 8))

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from project.sandbox import github_words
 from project.sandbox.host import Barrier
-from project.sandbox.listing import link_header, page_of
+from project.sandbox.hosts.github import words
+from project.sandbox.hosts.listing import link_header, page_of
 from project.sandbox.seed import Organization, Person, Repository, number
 from project.sandbox.tokens import Token
 from project.sandbox.wire import (
@@ -25,7 +25,7 @@ from project.sandbox.wire import (
 )
 
 if TYPE_CHECKING:
-    from project.sandbox.github import GitHub
+    from project.sandbox.hosts.github import GitHub
 
 PREFIX = "/api/v3"
 LINK_SECONDS = 300
@@ -86,7 +86,7 @@ class Rest:
             token = request.token
             headers = (("X-Accepted-OAuth-Scopes", ", ".join(accepted)),) if self._is_classic(token) else ()
             if accepted and token and self._is_classic(token) and not set(accepted) & set(token.scopes):
-                return self._host.problem(request, 403, github_words.NO_ORGANIZATION_SCOPE, headers)
+                return self._host.problem(request, 403, words.NO_ORGANIZATION_SCOPE, headers)
             return self._host.finished(request, handler(request, **arguments).with_headers(headers))
 
         return admit
@@ -97,7 +97,7 @@ class Rest:
 
     def _refusal(self, request: Request, *, anonymous: bool) -> Response | None:
         if not request.header("User-Agent"):
-            return text_response(github_words.NO_USER_AGENT, status=403)
+            return text_response(words.NO_USER_AGENT, status=403)
         version = request.header("X-GitHub-Api-Version")
         if version and version not in VERSIONS:
             return self._host.problem(request, 400, f"API version {version} is not supported.")

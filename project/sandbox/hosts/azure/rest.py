@@ -11,7 +11,7 @@ from project.sandbox.seed import Repository, stable_uuid
 from project.sandbox.wire import Handler, Headers, Request, Response, json_response
 
 if TYPE_CHECKING:
-    from project.sandbox.azure import Azure
+    from project.sandbox.hosts.azure import Azure
 
 NOBODY = "TF400813: The user '' is not authorized to access this resource."
 EXPIRED = "Access Denied: The Personal Access Token used has expired."

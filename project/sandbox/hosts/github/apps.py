@@ -6,15 +6,15 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from project.sandbox import github_words
-from project.sandbox.github_rest import ORGANIZATION_READERS, known
 from project.sandbox.host import Barrier
+from project.sandbox.hosts.github import words
+from project.sandbox.hosts.github.rest import ORGANIZATION_READERS, known
 from project.sandbox.seed import App, Organization, number
 from project.sandbox.tokens import Token
 from project.sandbox.wire import Handler, Request, Response, empty, json_response
 
 if TYPE_CHECKING:
-    from project.sandbox.github import GitHub
+    from project.sandbox.hosts.github import GitHub
 
 PREFIX = "/api/v3"
 MOST_REVOKED = 1000
@@ -113,7 +113,7 @@ class Apps:
     def installations(self, request: Request) -> Response:
         token = known(request)
         if token.kind != "app_user_token":
-            return self._host.problem(request, 403, github_words.NO_INSTALLATIONS)
+            return self._host.problem(request, 403, words.NO_INSTALLATIONS)
         accounts = [self._host.rest.person_facts(self._state.people[token.account])]
         accounts += [
             self._host.rest.organization_facts(item) | {"type": "Organization"}
@@ -198,5 +198,5 @@ def _insufficient(token: Token) -> dict[str, Any]:
     return {
         "type": "INSUFFICIENT_SCOPES",
         "locations": [{"line": 1, "column": 1}],
-        "message": github_words.INSUFFICIENT_SCOPES.format(granted=granted),
+        "message": words.INSUFFICIENT_SCOPES.format(granted=granted),
     }

@@ -10,7 +10,7 @@ from project.sandbox.seed import Repository, number
 from project.sandbox.wire import Handler, Request, Response, json_response
 
 if TYPE_CHECKING:
-    from project.sandbox.bitbucket_server import BitbucketServer
+    from project.sandbox.hosts.bitbucket_server import BitbucketServer
 
 PREFIX = "/rest/api/latest"
 NOT_PERMITTED = "You are not permitted to access this resource"

@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from project.sandbox import gitlab_rest, tokens
+from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
+from project.sandbox.hosts.gitlab import rest
 from project.sandbox.oauth import Reason, RefusedError, Rules
 from project.sandbox.seed import App, Repository, number
 from project.sandbox.token_page import TokenPage
@@ -91,7 +92,7 @@ class GitLab(EmulatedHost):
     )
 
     def add_routes(self) -> None:
-        self.rest = gitlab_rest.Rest(self)
+        self.rest = rest.Rest(self)
         self.router.add("POST", "/oauth/revoke", self.revoke)
         self.router.add("GET", "/oauth/token/info", self.token_info)
         for path in (

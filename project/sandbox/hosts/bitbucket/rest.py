@@ -9,13 +9,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from project.sandbox.host import Barrier
-from project.sandbox.listing import address, page_of
+from project.sandbox.hosts.listing import address, page_of
 from project.sandbox.seed import Person, Repository, stable_uuid
 from project.sandbox.tokens import Token
 from project.sandbox.wire import BadRequestError, Handler, Request, Response, html_response, json_response
 
 if TYPE_CHECKING:
-    from project.sandbox.bitbucket import Bitbucket
+    from project.sandbox.hosts.bitbucket import Bitbucket
 
 PREFIX = "/2.0"
 CHALLENGE = (("WWW-Authenticate", 'Basic realm="Bitbucket.org HTTP"'),)

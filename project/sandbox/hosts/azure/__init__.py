@@ -7,12 +7,13 @@ import re
 import secrets
 from urllib.parse import quote, unquote
 
-from project.sandbox import azure_rest, git_http, tokens
+from project.sandbox import git_http, tokens
 from project.sandbox.host import Barrier, TokenKind
+from project.sandbox.hosts.azure import rest
+from project.sandbox.hosts.tokens_only import TokensOnlyHost
 from project.sandbox.seed import Repository, stable_uuid
 from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token
-from project.sandbox.tokens_only import TokensOnlyHost
 from project.sandbox.wire import Authorization, Headers, Request, Response, html_response, text_response
 
 DAY = 86_400
@@ -49,7 +50,7 @@ class Azure(TokensOnlyHost):
     }
 
     def add_routes(self) -> None:
-        self.rest = azure_rest.Rest(self)
+        self.rest = rest.Rest(self)
         TokenPage(self, f"/{HOME}/_usersSettings/tokens", kind="personal_token", separator=",")
 
     def _own(self, account: str, limited_to: str) -> str:
@@ -92,7 +93,7 @@ class Azure(TokensOnlyHost):
     def git_refusal(self, barrier: Barrier, token: Token | None, owner: str) -> Response:
         if barrier is Barrier.SCOPE:
             return text_response("TF401027: You need the Git 'GenericRead' permission.\n", status=403)
-        return text_response(f"{azure_rest.NO_REPOSITORY.format(name='in the address')}\n", status=404)
+        return text_response(f"{rest.NO_REPOSITORY.format(name='in the address')}\n", status=404)
 
     def push_refusal(self) -> Response:
         return text_response("TF401027: You need the Git 'GenericContribute' permission.\n", status=403)
@@ -117,9 +118,7 @@ class Azure(TokensOnlyHost):
 
     def quota_spent(self, request: Request, quota: str) -> Response:
         text = "TF400733: The request has been canceled: Request was blocked due to exceeding usage."
-        return azure_rest.problem(
-            self, request, 429, text, "RequestBlockedException", (("Retry-After", "60"),)
-        )
+        return rest.problem(self, request, 429, text, "RequestBlockedException", (("Retry-After", "60"),))
 
     def finished(self, request: Request, response: Response) -> Response:
         return response.with_headers(

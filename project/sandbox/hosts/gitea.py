@@ -7,7 +7,7 @@ from typing import Any
 
 from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
-from project.sandbox.listing import link_header, page_of
+from project.sandbox.hosts.listing import link_header, page_of
 from project.sandbox.oauth import Reason, Rules
 from project.sandbox.seed import App, Organization, Person, Repository, number
 from project.sandbox.token_page import TokenPage

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from project.sandbox import github_apps, github_pages, github_rest, github_words, tokens
+from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
+from project.sandbox.hosts.github import apps, pages, rest, words
 from project.sandbox.oauth import Reason, Rules
 from project.sandbox.seed import App, Organization, Repository
 from project.sandbox.tokens import Token
@@ -127,9 +128,9 @@ class GitHub(EmulatedHost):
     def add_routes(self) -> None:
         self._used: Counter[str] = Counter()
         self._used_lock = threading.Lock()
-        self.rest = github_rest.Rest(self)
-        github_apps.Apps(self)
-        github_pages.Pages(self)
+        self.rest = rest.Rest(self)
+        apps.Apps(self)
+        pages.Pages(self)
 
     # OAuth
 
@@ -227,10 +228,10 @@ class GitHub(EmulatedHost):
         """What REST says about a barrier."""
         organization = self.state.organizations.get(owner)
         number = int(token.id, 16) % 10_000_000
-        return github_words.EXPLANATIONS[barrier].format(
+        return words.EXPLANATIONS[barrier].format(
             owner=owner,
-            kind=github_words.KINDS.get(token.kind, "OAuth token"),
-            resource=github_words.RESOURCES.get(token.kind, "personal access token"),
+            kind=words.KINDS.get(token.kind, "OAuth token"),
+            resource=words.RESOURCES.get(token.kind, "personal access token"),
             days=organization.fine_grained_max_days if organization else 0,
             url=f"{self.web_url}/settings/personal-access-tokens/{number}",
         )
@@ -245,12 +246,12 @@ class GitHub(EmulatedHost):
         return self.live(authorization.secret)
 
     def git_challenge(self, *, failed: bool) -> Response:
-        text = github_words.BAD_CREDENTIALS if failed else github_words.NO_REPOSITORY
+        text = words.BAD_CREDENTIALS if failed else words.NO_REPOSITORY
         return text_response(text, status=401, headers=(("WWW-Authenticate", f'Basic realm="{self.realm}"'),))
 
     def git_refusal(self, barrier: Barrier, token: Token | None, owner: str) -> Response:
         if token is None or barrier in {Barrier.NOT_FOUND, Barrier.NOT_APPROVED}:
-            return text_response(github_words.NO_REPOSITORY, status=404)
+            return text_response(words.NO_REPOSITORY, status=404)
         if barrier is Barrier.CONTENTS:
             return self.push_refusal()
         if barrier is Barrier.SSO:
@@ -260,11 +261,11 @@ class GitHub(EmulatedHost):
     def _git_sso(self, token: Token, owner: str) -> str:
         app = self.state.apps.get(token.client_id or "")
         if app is not None:
-            return github_words.SSO_APP.format(owner=owner, app=app.name)
-        return github_words.SSO_TOKEN.format(owner=owner, url=self.sso_url(owner, token))
+            return words.SSO_APP.format(owner=owner, app=app.name)
+        return words.SSO_TOKEN.format(owner=owner, url=self.sso_url(owner, token))
 
     def push_refusal(self) -> Response:
-        return text_response(github_words.NO_WRITING, status=403)
+        return text_response(words.NO_WRITING, status=403)
 
     # Answers
 
@@ -298,7 +299,7 @@ class GitHub(EmulatedHost):
             ("X-GitHub-Media-Type", "github.v3; format=json"),
             (
                 "x-github-api-version-selected",
-                request.header("X-GitHub-Api-Version") or github_rest.VERSIONS[0],
+                request.header("X-GitHub-Api-Version") or rest.VERSIONS[0],
             ),
         ]
         return response.with_headers(headers + (self._token_headers(token) if token else []))

@@ -7,13 +7,14 @@ import re
 import secrets
 from urllib.parse import quote, unquote
 
-from project.sandbox import bitbucket_server_rest, git_http, tokens
-from project.sandbox.bitbucket_server_rest import NOT_PERMITTED
+from project.sandbox import git_http, tokens
 from project.sandbox.host import Barrier, TokenKind
+from project.sandbox.hosts.bitbucket_server import rest
+from project.sandbox.hosts.bitbucket_server.rest import NOT_PERMITTED
+from project.sandbox.hosts.tokens_only import TokensOnlyHost
 from project.sandbox.seed import Repository, number
 from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token
-from project.sandbox.tokens_only import TokensOnlyHost
 from project.sandbox.wire import Authorization, Headers, Request, Response, json_response, text_response
 
 TOKEN_USER = "x-token-auth"  # noqa: S105  a user name, not a secret
@@ -34,7 +35,7 @@ class BitbucketServer(TokensOnlyHost):
     title = "Bitbucket Data Center"
     server = "Bitbucket"
     realm = "Atlassian Bitbucket"
-    api_prefix = bitbucket_server_rest.PREFIX
+    api_prefix = rest.PREFIX
     organization_switches = ("blocked",)
     kinds = {
         "personal_token": TokenKind(make=lambda person, ends: tokens.bitbucket_server(), username=""),
@@ -44,7 +45,7 @@ class BitbucketServer(TokensOnlyHost):
     }
 
     def add_routes(self) -> None:
-        self.rest = bitbucket_server_rest.Rest(self)
+        self.rest = rest.Rest(self)
         TokenPage(self, "/plugins/servlet/access-tokens/manage", kind="personal_token", separator=",")
 
     # Names

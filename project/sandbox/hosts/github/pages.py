@@ -11,7 +11,7 @@ from project.sandbox.tokens import Token
 from project.sandbox.wire import Request, Response, redirect
 
 if TYPE_CHECKING:
-    from project.sandbox.github import GitHub
+    from project.sandbox.hosts.github import GitHub
 
 APPROVALS = {
     "approve": {"approved": True, "request": "none"},

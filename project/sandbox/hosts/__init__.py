@@ -1,0 +1,1 @@
+"""The emulated hosts, one folder or file for each kind of software."""
