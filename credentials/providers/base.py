@@ -101,8 +101,8 @@ class Provider(ABC):
     @abstractmethod
     def organization(self, login: Login, key: str) -> OrganizationFact | None:
         """What the one organization ``key`` answers through this token; None where there is no such
-        organization (a personal account, for instance). Raises TokenRejected and AddressForbidden only:
-        whatever else goes wrong is a fact whose state is unknown.
+        organization (a personal account, for instance). Raises TokenRejected, ProviderRateLimited and
+        AddressForbidden only: whatever else goes wrong is a fact whose state is unknown.
         """
 
     def organization_links(self, key: str, *, kind: Kind, client_id: str) -> OrganizationLinks:

@@ -76,11 +76,12 @@ def probe_one(
 ) -> OrganizationFact | None:
     """The same question to one organization; None where the host says that there is none of this name.
 
-    Errors of the kind ``through`` are raised, for whoever knows another way to ask.
+    A rejected token and a spent quota are raised, for they concern more than this one question; and errors of
+    the kind ``through``, for whoever knows another way to ask.
     """
     try:
         answer = ask(key)
-    except (TokenRejected, through):
+    except (TokenRejected, ProviderRateLimited, through):
         raise
     except ProviderError as problem:
         url = ""

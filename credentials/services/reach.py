@@ -222,6 +222,8 @@ def _behind_not_found(this: _Walk) -> Finding:
     for key in dict.fromkeys((*this.place.organizations[:1], *this.place.organizations[-1:])):
         try:
             fact = this.provider.organization(this.login, key)
+        except ProviderRateLimited as problem:
+            return _refused(this, problem, step="organization")  # later it can be told what is behind it
         except ProviderError as problem:
             this.note("organization", problem.evidence)
             break

@@ -13,6 +13,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import (
     ProviderAnswerUnexpected,
     ProviderError,
+    ProviderRateLimited,
     ScopeMissing,
     TokenRejected,
 )
@@ -167,7 +168,7 @@ class Gitea(GiteaRepositories):
             return seen
         try:
             mine = self.organizations(login)
-        except TokenRejected:
+        except (TokenRejected, ProviderRateLimited):
             raise
         except ProviderError as problem:
             return self._named(key, OrganizationState.UNKNOWN, problem.evidence)

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from credentials.errors import ProviderError, ScopeMissing, TokenRejected
+from credentials.errors import (
+    ProviderError,
+    ProviderRateLimited,
+    ScopeMissing,
+    TokenRejected,
+)
 from credentials.providers.base import unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
 from credentials.providers.github.api import GitHubApi, Listing
@@ -60,12 +65,12 @@ def board(api: GitHubApi, login: Login) -> tuple[OrganizationFact, ...] | None:
 
 
 def single(api: GitHubApi, login: Login, key: str) -> OrganizationFact | None:
-    """One organization; None where there is none. Raises TokenRejected only."""
+    """One organization; None where there is none. Raises TokenRejected and ProviderRateLimited only."""
     if not LOGIN.fullmatch(key):
         return None
     try:
         return _single(api, login, key)
-    except TokenRejected:
+    except (TokenRejected, ProviderRateLimited):
         raise
     except ProviderError as problem:
         return refused_fact(key, problem)

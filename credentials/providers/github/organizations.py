@@ -8,6 +8,7 @@ from credentials.errors import (
     AccessRefused,
     ProviderAnswerUnexpected,
     ProviderError,
+    ProviderRateLimited,
     ScopeMissing,
     TokenRejected,
 )
@@ -66,14 +67,14 @@ def board(api: GitHubApi, login: Login) -> tuple[OrganizationFact, ...] | None:
 
 
 def single(api: GitHubApi, login: Login, key: str) -> OrganizationFact | None:
-    """One organization; None where there is none. Raises TokenRejected only."""
+    """One organization; None where there is none. Raises TokenRejected and ProviderRateLimited only."""
     if not LOGIN.fullmatch(key):
         return None
     try:
         if login.kind is Kind.FINE_GRAINED_TOKEN:
             return _single_limited(api, login, key)
         return _single(api, login, key)
-    except TokenRejected:
+    except (TokenRejected, ProviderRateLimited):
         raise
     except ProviderError as problem:
         return refused_fact(key, problem)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
-from credentials.errors import AccessRefused, ProviderError, ScopeMissing, TokenRejected
+from credentials.errors import (
+    AccessRefused,
+    ProviderError,
+    ProviderRateLimited,
+    ScopeMissing,
+    TokenRejected,
+)
 from credentials.providers.answers import Answer
 from credentials.providers.base import Provider, unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationLinks, OrganizationState
@@ -52,7 +58,7 @@ class GitLabOrganizations(Provider):
                 return self._named(key, OrganizationState.UNKNOWN, problem.evidence)
         try:
             found = self._listed(login, ASSOCIATIONS, "groups")
-        except TokenRejected:
+        except (TokenRejected, ProviderRateLimited):
             raise
         except ProviderError as problem:
             return self._named(key, OrganizationState.UNKNOWN, problem.evidence)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credentials.errors import AccessRefused, ProviderError, ScopeMissing, TokenRejected
+from credentials.errors import AccessRefused, ProviderError, ProviderRateLimited, ScopeMissing, TokenRejected
 from credentials.providers import registry
 from credentials.providers.base import Provider
 from credentials.providers.facts import OrganizationState, RepositoryPage, RepositoryPlace
@@ -71,6 +71,10 @@ def test_no_fault_is_a_refusal_a_repository_a_list_or_a_word_about_an_organizati
                 assert problem.retryable  # noqa: PT017  # it may as well succeed
             else:
                 assert fault == "200 list", f"{asked} answered {found}"
+        if fault == "429":
+            with pytest.raises(ProviderRateLimited):
+                provider_at(server, name).organization(login(kind), "acme")
+            return
         fact = provider_at(server, name).organization(login(kind), "acme")
     assert fact is not None
     assert fact.state is OrganizationState.UNKNOWN

@@ -150,7 +150,8 @@ def judge(name: str, this: Case) -> str:
     told = f"{problem}{problem!r}{problem.evidence}{problem.__cause__!r}"
     assert "kanari" not in told, f"repeats what it was told: {told}"
     is_dead = isinstance(problem, TokenRejected)
-    assert is_dead or this.method != "organization", "one organization's answer is a fact"
+    is_spent = isinstance(problem, ProviderRateLimited)
+    assert is_dead or is_spent or this.method != "organization", "one organization's answer is a fact"
     if is_dead:
         assert any(_may_be_dead(name, answer) for answer in this.door.given), "dead for nothing"
     elif isinstance(problem, REFUSALS):

@@ -12,6 +12,7 @@ from credentials.models import (
     AccessState,
     AuditEvent,
     Credential,
+    Hold,
     HostHealth,
     Notice,
     Organization,
@@ -349,10 +350,12 @@ def test_a_spent_quota_ends_the_round_at_once(
         builders.access(credential, f"org-{number}", state="accessible", next_check_at=clock())
     before = known(credential)
     sandbox.control("github", "POST", "faults", fault)
+    sandbox.control("github", "DELETE", "calls")
     check_due(clock)
-    assert not refresh(credential, clock)
+    assert fresh(credential).hold_reason == Hold.QUOTA
+    assert not refresh(credential, clock, by_hand=True), "a button asks no sooner either"
     assert known(credential) == before
-    assert len(sandbox.calls("github")) <= 5
+    assert len(sandbox.calls("github")) == 1
 
 
 def test_nobody_is_asked_with_what_rests_or_cannot_be_used(

@@ -17,7 +17,8 @@ from credentials.services import reach
 from credentials.services.reach import Finding
 from credentials.verdicts import VerdictCode
 from tests.clock import Clock
-from tests.credentials.providers.asking import door, provider_in
+from tests.credentials.providers.asking import door, provider_at, provider_in
+from tests.credentials.providers.loopback import Reply, Seen, Server, json_reply
 from tests.sandbox import RunningSandbox
 
 CASES = ("acme", "cases")
@@ -207,3 +208,15 @@ def test_as_anybody_an_outage_is_not_known(sandbox: RunningSandbox) -> None:
     provider = provider_in(sandbox, "github")
     found = reach.walk_as_anybody(provider, place(provider), now=Clock())
     assert not found.known
+
+
+def test_what_hides_behind_not_found_is_unknown_while_the_quota_is_spent() -> None:
+    def script(seen: Seen) -> Reply:
+        if "/repos/" in seen.path:
+            return json_reply({"message": "Not Found"}, 404)
+        return json_reply({"message": "slow down"}, 429, Retry_After="120")
+
+    with Server(script) as server:
+        found = walk(provider_at(server, "github"), Login(token=Secret("ghp_x"), kind=Kind.PERSONAL_TOKEN))
+    assert (found.code, found.known) == (VerdictCode.RATE_LIMITED, False)
+    assert found.retry_after == timedelta(seconds=120)

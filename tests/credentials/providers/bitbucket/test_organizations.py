@@ -58,7 +58,7 @@ def test_a_token_of_one_workspace_knows_no_other(sandbox: RunningSandbox) -> Non
 @pytest.mark.parametrize(
     "reply",
     [json_reply({}), json_reply([]), json_reply({"values": None}), html_reply(200), html_reply(404), html_reply(503),
-     json_reply({}, 429), json_reply({}, 410)],
+     json_reply({}, 410)],
 )  # fmt: skip
 def test_an_answer_about_anything_else_leaves_the_workspace_unknown(reply: Reply) -> None:
     with Server(lambda seen: reply) as server:

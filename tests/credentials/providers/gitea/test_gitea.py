@@ -172,7 +172,7 @@ def test_a_person_and_what_is_no_organization_are_none(sandbox: RunningSandbox, 
     assert provider_in(sandbox, "gitea").organization(given, key) is None
 
 
-@pytest.mark.parametrize("reply", [html_reply(503), html_reply(404), json_reply({}, 429), json_reply({})])
+@pytest.mark.parametrize("reply", [html_reply(503), html_reply(404), json_reply({})])
 def test_an_organization_stays_unknown_where_the_account_s_own_list_cannot_be_had(reply: Reply) -> None:
     def script(seen: Seen) -> Reply:
         return json_reply({"name": "acme"}) if "/orgs/acme" in seen.path else reply

@@ -14,7 +14,7 @@ from credentials.errors import (
     ProviderUnreachable,
     TokenRejected,
 )
-from credentials.providers.facts import Login, OrganizationState, RepositoryPlace
+from credentials.providers.facts import Login, OrganizationFact, OrganizationState, RepositoryPlace
 from credentials.providers.github import GitHub
 from credentials.providers.repository_url import parse
 from credentials.providers.tokens import Kind
@@ -309,9 +309,12 @@ def test_no_fault_turns_into_an_answer(kind: Kind, fault: str) -> None:
         for given in (login(kind), None):
             with pytest.raises(UNKNOWN):
                 provider.repository(at("acme/cases"), login=given)
-        found = provider.organization(login(kind), "acme")
-        assert found is not None
-        assert found.state is OrganizationState.UNKNOWN
+        found = _tried(lambda: provider.organization(login(kind), "acme"))
+        if fault == "429":
+            assert isinstance(found, ProviderRateLimited)
+        else:
+            assert isinstance(found, OrganizationFact)
+            assert found.state is OrganizationState.UNKNOWN
         listed = _tried(lambda: provider.repositories(login(kind), query="x"))
         assert isinstance(listed, UNKNOWN) or fault == "200 list"
 

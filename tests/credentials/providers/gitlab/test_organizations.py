@@ -118,7 +118,6 @@ def test_associations_go_on_where_the_groups_do_although_their_projects_have_end
         html_reply(200),
         html_reply(404),
         html_reply(503),
-        json_reply({}, 429),
         Reply(status=301, headers={"Location": "/x"}),
     ],
 )
