@@ -168,6 +168,11 @@ class RepositoryPlace:
     organizations: tuple[str, ...]
 
     @property
+    def nearest_and_topmost(self) -> tuple[str, ...]:
+        """The organizations with rules of their own; a group of groups may have many between them."""
+        return tuple(dict.fromkeys((*self.organizations[:1], *self.organizations[-1:])))
+
+    @property
     def key(self) -> str:
         """The one spelling by which what is known of the repository is found again."""
         return self.path.lower()

@@ -151,13 +151,10 @@ def _first_that_reads(
         finding = examine(credential, found, actor=actor, now=now)
         if finding.ok:
             return _readable(found, credential, finding, refused)
-        refused.append((credential, finding))
         if finding.code is VerdictCode.HOST_UNREACHABLE:
             # It would not answer about the others either.
-            break
-    if refused and refused[-1][1].code is VerdictCode.HOST_UNREACHABLE:
-        credential, finding = refused[-1]
-        return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
+            return Diagnosis(verdict=explain(found, credential, finding, user=user), credential=credential)
+        refused.append((credential, finding))
     public = reach.walk_as_anybody(found.provider, found.place, now=now)
     if public.ok:
         answer = explain(found, None, public, user=user)
@@ -165,7 +162,7 @@ def _first_that_reads(
             verdict=answer.with_checked(*(check for _held, seen in refused for check in seen.checks)),
             clone_url=_clone_url(found, public),
             default_branch=public.repository.default_branch if public.repository else "",
-            confirmed=_above(found),
+            confirmed=found.place.nearest_and_topmost,
         )
     if not refused:
         is_silent = public.code is VerdictCode.HOST_UNREACHABLE
@@ -177,11 +174,6 @@ def _first_that_reads(
         credential=credential,
         confirmed=tuple(dict.fromkeys(key for _held, seen in refused for key in _told(seen))),
     )
-
-
-def _above(found: Target) -> tuple[str, ...]:
-    """The nearest and the topmost organization of a repository that is there."""
-    return tuple(dict.fromkeys((*found.place.organizations[:1], *found.place.organizations[-1:])))
 
 
 def _told(finding: Finding) -> list[str]:
@@ -202,7 +194,7 @@ def _readable(
         credential=credential,
         clone_url=_clone_url(found, finding),
         default_branch=finding.repository.default_branch if finding.repository else "",
-        confirmed=_above(found),
+        confirmed=found.place.nearest_and_topmost,
     )
 
 

@@ -218,8 +218,7 @@ def _explained(this: _Walk, problem: AccessRefused) -> Finding:
 def _behind_not_found(this: _Walk) -> Finding:
     """Hosts hide what one may not see behind "not found"; its organizations may say more."""
     learned: list[OrganizationFact] = []
-    # A group of groups may have many above it: the nearest and the topmost have rules of their own.
-    for key in dict.fromkeys((*this.place.organizations[:1], *this.place.organizations[-1:])):
+    for key in this.place.nearest_and_topmost:
         try:
             fact = this.provider.organization(this.login, key)
         except ProviderRateLimited as problem:

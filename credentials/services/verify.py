@@ -67,9 +67,7 @@ def look(
 
     try:
         proof = provider.verify(login)
-    except TokenRejected as error:
-        return Look(verdict=answer(VerdictCode(error.verdict_code), error.evidence))
-    except AccessRefused as error:
+    except (TokenRejected, AccessRefused) as error:
         return Look(verdict=answer(VerdictCode(error.verdict_code), error.evidence))
     except ProviderRateLimited as error:
         limited = answer(VerdictCode.RATE_LIMITED, error.evidence)

@@ -13,6 +13,8 @@ from credentials.crypto.secret import Secret
 from credentials.errors import (
     AccessRefused,
     ProviderAnswerUnexpected,
+    ProviderError,
+    ProviderRateLimited,
     ScopeMissing,
     TokenRejected,
 )
@@ -36,6 +38,8 @@ from credentials.providers.facts import (
 )
 from credentials.providers.github import installations, organizations, repositories
 from credentials.providers.github.api import HEADERS, GitHubApi
+from credentials.providers.github.links import LOGIN
+from credentials.providers.github.memberships import refused_fact
 from credentials.providers.github.wordings import read_expiry
 from credentials.providers.http import Basic, path_segment
 from credentials.providers.reading import identifier, scopes, text
@@ -129,9 +133,15 @@ class GitHub(GitHubApi):
         return organizations.board(self, login)
 
     def organization(self, login: Login, key: str) -> OrganizationFact | None:
-        if login.kind is Kind.APP_TOKEN:
-            return installations.single(self, login, key)
-        return organizations.single(self, login, key)
+        if not LOGIN.fullmatch(key):
+            return None
+        ask = installations.single if login.kind is Kind.APP_TOKEN else organizations.single
+        try:
+            return ask(self, login, key)
+        except (TokenRejected, ProviderRateLimited):
+            raise
+        except ProviderError as problem:
+            return refused_fact(key, problem)
 
     def organization_links(self, key: str, *, kind: Kind, client_id: str) -> OrganizationLinks:
         return self.links.of_organization(key, kind=kind, client_id=client_id)

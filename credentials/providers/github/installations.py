@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from credentials.errors import (
     ProviderError,
-    ProviderRateLimited,
     ScopeMissing,
     TokenRejected,
 )
@@ -23,7 +22,6 @@ from credentials.providers.github.memberships import (
     is_not_found,
     memberships,
     public_organizations,
-    refused_fact,
 )
 from credentials.providers.github.organizations import organization_profile
 from credentials.providers.http import path_segment
@@ -64,18 +62,6 @@ def board(api: GitHubApi, login: Login) -> tuple[OrganizationFact, ...] | None:
     return (*found.facts.values(), *(found.absent(api, item) for item in without))
 
 
-def single(api: GitHubApi, login: Login, key: str) -> OrganizationFact | None:
-    """One organization; None where there is none. Raises TokenRejected and ProviderRateLimited only."""
-    if not LOGIN.fullmatch(key):
-        return None
-    try:
-        return _single(api, login, key)
-    except (TokenRejected, ProviderRateLimited):
-        raise
-    except ProviderError as problem:
-        return refused_fact(key, problem)
-
-
 def _installations(api: GitHubApi, login: Login) -> Installations:
     """https://docs.github.com/rest/apps/installations#list-app-installations-accessible-to-the-user-access-token"""
     listing = api.listed(login, "/user/installations", within="installations")
@@ -96,7 +82,8 @@ def _installed(api: GitHubApi, listing: Listing, key: str, item: Mapping[str, ob
     return fact(key, OrganizationState.POLICY_BLOCKED, f"{listing.evidence}: suspended", url)
 
 
-def _single(api: GitHubApi, login: Login, key: str) -> OrganizationFact | None:
+def single(api: GitHubApi, login: Login, key: str) -> OrganizationFact | None:
+    """One organization; None where there is none. Raises any ProviderError."""
     found = _installations(api, login)
     if key.lower() in found.facts:
         return found.facts[key.lower()]

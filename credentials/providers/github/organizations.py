@@ -7,16 +7,12 @@ from collections.abc import Mapping
 from credentials.errors import (
     AccessRefused,
     ProviderAnswerUnexpected,
-    ProviderError,
-    ProviderRateLimited,
     ScopeMissing,
-    TokenRejected,
 )
 from credentials.providers.answers import Answer
 from credentials.providers.base import unexplained
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
 from credentials.providers.github.api import GitHubApi
-from credentials.providers.github.links import LOGIN
 from credentials.providers.github.memberships import (
     Membership,
     fact,
@@ -67,17 +63,10 @@ def board(api: GitHubApi, login: Login) -> tuple[OrganizationFact, ...] | None:
 
 
 def single(api: GitHubApi, login: Login, key: str) -> OrganizationFact | None:
-    """One organization; None where there is none. Raises TokenRejected and ProviderRateLimited only."""
-    if not LOGIN.fullmatch(key):
-        return None
-    try:
-        if login.kind is Kind.FINE_GRAINED_TOKEN:
-            return _single_limited(api, login, key)
-        return _single(api, login, key)
-    except (TokenRejected, ProviderRateLimited):
-        raise
-    except ProviderError as problem:
-        return refused_fact(key, problem)
+    """One organization; None where there is none. Raises any ProviderError."""
+    if login.kind is Kind.FINE_GRAINED_TOKEN:
+        return _single_limited(api, login, key)
+    return _single(api, login, key)
 
 
 def _weighed(probed: OrganizationFact, told: OrganizationFact | None) -> OrganizationFact:
