@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from credentials.models.audit import AuditEvent, AuditHead, AuditSeal
-from credentials.models.credential import Credential, Hold, Status
+from credentials.models.credential import Credential, Hold, QuarantineReason, Status
+from credentials.models.duty import Duty, Process
 from credentials.models.host import Host
 from credentials.models.host_health import HostHealth
 from credentials.models.idempotency import IdempotencyRecord
@@ -13,7 +14,15 @@ from credentials.models.notice import Notice
 from credentials.models.organization import AccessState, Organization, OrganizationAccess
 from credentials.models.pending import PendingConnection
 from credentials.models.repository import RepositoryAccess
+from credentials.models.revocation import Revocation, RevocationReason, RevocationState
 from credentials.models.service_client import Scope, ServiceClient
+from credentials.models.webhook import (
+    DeliveryState,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+    WebhookMessage,
+)
 
 __all__ = [
     "AccessState",
@@ -21,6 +30,8 @@ __all__ = [
     "AuditHead",
     "AuditSeal",
     "Credential",
+    "DeliveryState",
+    "Duty",
     "Hold",
     "Host",
     "HostHealth",
@@ -31,10 +42,19 @@ __all__ = [
     "OrganizationAccess",
     "Outcome",
     "PendingConnection",
+    "Process",
     "PurposeKey",
+    "QuarantineReason",
     "RepositoryAccess",
+    "Revocation",
+    "RevocationReason",
+    "RevocationState",
     "RingKey",
     "Scope",
     "ServiceClient",
     "Status",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "WebhookMessage",
 ]

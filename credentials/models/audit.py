@@ -26,6 +26,14 @@ class Action(models.TextChoices):
     CREDENTIAL_EXPIRING = "credential.expiring", _("expires soon")
     CREDENTIAL_EXPIRED = "credential.expired", _("expired")
     CREDENTIAL_REWRAPPED = "credential.rewrapped", _("sealed under a newer key")
+    CREDENTIAL_REFRESHING = "credential.refreshing", _("refresh begun")
+    CREDENTIAL_REFRESHED = "credential.refreshed", _("refreshed")
+    CREDENTIAL_REFRESH_FAILED = "credential.refresh_failed", _("could not be refreshed just now")
+    CREDENTIAL_REFRESH_REFUSED = "credential.refresh_refused", _("refresh refused for good")
+    CREDENTIAL_REFRESH_INTERRUPTED = "credential.refresh_interrupted", _("refresh was interrupted")
+    CREDENTIAL_QUARANTINED = "credential.quarantined", _("quarantined")
+    CREDENTIAL_RELEASED = "credential.released", _("released from quarantine")
+    CREDENTIAL_HANDED_OVER = "credential.handed_over", _("handed over to another person")
     CREDENTIAL_DISCONNECTED = "credential.disconnected", _("disconnected")
     CREDENTIAL_REVOCATION = "credential.revocation", _("revocation asked at the host")
     CONNECTION_REWRAPPED = "connection.rewrapped", _("waiting connection sealed under a newer key")
@@ -45,6 +53,9 @@ class Action(models.TextChoices):
     HOST_ENABLED = "host.enabled", _("host enabled")
     HOST_DISABLED = "host.disabled", _("host disabled")
     HOST_CLIENT_SECRET_OPENED = "host.client_secret_opened", _("client secret of a host used")
+    HOST_CLIENT_REFUSED = "host.client_refused", _("the host refuses its OAuth client")
+    HOST_CLIENT_ACCEPTED = "host.client_accepted", _("the host accepts its OAuth client again")
+    HOST_PANIC = "host.panic", _("emergency stop of a host")
     CLIENT_CREATED = "client.created", _("service client made")
     CLIENT_KEY_RENEWED = "client.key_renewed", _("service key renewed")
     CLIENT_REVOKED = "client.revoked", _("service client revoked")
@@ -52,6 +63,14 @@ class Action(models.TextChoices):
     USER_ADDED = "user.added", _("person added")
     USER_CHANGED = "user.changed", _("person changed")
     USER_REMOVED = "user.removed", _("person removed")
+    USER_OFFBOARDED = "user.offboarded", _("person offboarded")
+    REVOCATION_REWRAPPED = "revocation.rewrapped", _("token to be revoked sealed under a newer key")
+    WEBHOOK_ADDED = "webhook.added", _("webhook endpoint added")
+    WEBHOOK_CHANGED = "webhook.changed", _("webhook endpoint changed")
+    WEBHOOK_REMOVED = "webhook.removed", _("webhook endpoint removed")
+    WEBHOOK_REPLAYED = "webhook.replayed", _("webhook message sent again")
+    WEBHOOK_SECRET_OPENED = "webhook.secret_opened", _("signing secret of a webhook endpoint used")
+    WEBHOOK_REWRAPPED = "webhook.rewrapped", _("signing secret sealed under a newer key")
     PURPOSE_KEY_REWRAPPED = "purpose_key.rewrapped", _("purpose key sealed under a newer key")
 
 
@@ -61,6 +80,8 @@ WRITES_ENVELOPES = (
     Action.CREDENTIAL_REPLACED,
     Action.CREDENTIAL_RECONNECTED,
     Action.CREDENTIAL_REWRAPPED,
+    Action.CREDENTIAL_REFRESHED,
+    Action.CREDENTIAL_HANDED_OVER,
 )
 
 

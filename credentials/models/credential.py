@@ -49,6 +49,14 @@ def ended(kind: str) -> tuple[Status, VerdictCode]:
     return Status.EXPIRED, VerdictCode.TOKEN_EXPIRED
 
 
+class QuarantineReason(models.TextChoices):
+    """Why nobody may use a credential until a person decides otherwise."""
+
+    ADMINISTRATOR = "administrator", _("by an administrator")
+    OFFBOARDING = "offboarding", _("its owner leaves")
+    PANIC = "panic", _("emergency stop")
+
+
 class Hold(models.TextChoices):
     """Why a credential is left alone for a while."""
 
@@ -67,12 +75,19 @@ class Credential(models.Model):
     counts refused calls in a row; until ``hold_until`` nobody asks with this credential of their own accord
     (services/holds.py). ``key_id`` names the ring key that wraps both envelopes. A disconnected row keeps
     its history but neither envelope nor fingerprint.
+
+    Refresh (services/refresh): ``refresh_due_at`` is when the refresher renews the access token ahead of
+    time, or tries again; ``refresh_wanted_at`` that somebody waits for it now. ``refreshing_since`` and
+    ``refreshing_by`` are committed before the provider is called: a process that dies in between leaves them
+    behind. ``refresh_ends_at`` is the known end of the refresh token. ``oauth_redirect_uri`` is the one the
+    grant was made with; GitLab wants it again. ``told_days`` is the last warning given before its end.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
+        # With the person the row goes; its secrets are handed to revocation first (services/offboarding.py).
+        on_delete=models.CASCADE,
         related_name="credentials",
         verbose_name=_("owner"),
     )
@@ -90,7 +105,18 @@ class Credential(models.Model):
     scopes = models.JSONField(_("scopes"), null=True)
     missing_scopes = models.JSONField(_("missing scopes"), default=list)
     oauth_client_id = models.CharField(_("OAuth client id"), max_length=200, blank=True)
+    oauth_redirect_uri = models.CharField(max_length=500, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"), null=True)
+    told_days = models.PositiveSmallIntegerField(null=True, editable=False)
+    refresh_ends_at = models.DateTimeField(null=True, editable=False)
+    refresh_due_at = models.DateTimeField(null=True, editable=False)
+    refresh_wanted_at = models.DateTimeField(null=True, editable=False)
+    refresh_failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    refreshing_since = models.DateTimeField(null=True, editable=False)
+    refreshing_by = models.CharField(max_length=100, blank=True, editable=False)
+    quarantine_reason = models.CharField(
+        _("quarantined"), max_length=20, choices=QuarantineReason.choices, blank=True, editable=False
+    )
     last_verified_at = models.DateTimeField(_("last verified"), null=True)
     sealed_at = models.DateTimeField(null=True, editable=False)
     refusals = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -109,7 +135,25 @@ class Credential(models.Model):
         ordering = ("host__name", "created_at")
         verbose_name = _("credential")
         verbose_name_plural = _("credentials")
-        indexes = (models.Index(fields=("owner", "host", "status"), name="credential_by_owner"),)
+        indexes = (
+            models.Index(fields=("owner", "host", "status"), name="credential_by_owner"),
+            models.Index(fields=("expires_at",), name="credential_by_end"),
+            models.Index(
+                fields=("refresh_due_at",),
+                condition=Q(refresh_due_at__isnull=False),
+                name="credential_refresh_due",
+            ),
+            models.Index(
+                fields=("refresh_wanted_at",),
+                condition=Q(refresh_wanted_at__isnull=False),
+                name="credential_refresh_wanted",
+            ),
+            models.Index(
+                fields=("refreshing_since",),
+                condition=Q(refreshing_since__isnull=False),
+                name="credential_refreshing",
+            ),
+        )
         constraints = (
             models.CheckConstraint(
                 name="credential_access_is_an_envelope",
@@ -134,6 +178,11 @@ class Credential(models.Model):
     @property
     def is_connected(self) -> bool:
         return self.status != Status.DISCONNECTED
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether a new access token can be had without its owner (RFC 6749 section 6)."""
+        return self.refresh_envelope is not None
 
     @property
     def is_lendable(self) -> bool:

@@ -14,7 +14,8 @@ class Host(models.Model):
     """A Git host people may connect accounts at.
 
     ``web_origin`` is ``scheme://host[:port]`` of ``web_url``; repository addresses are matched by it.
-    The OAuth client secret is an envelope; it is never shown again.
+    The OAuth client secret is an envelope; it is never shown again. Since ``client_refused_since`` the host
+    refuses it (``invalid_client``): nothing can be refreshed until an administrator sets the right one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -36,6 +37,7 @@ class Host(models.Model):
     oauth_scopes = models.JSONField(
         _("OAuth scopes"), default=list, blank=True, help_text=_("Empty: the least that an import needs.")
     )
+    client_refused_since = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -22,14 +22,17 @@ class Outcome(models.TextChoices):
 
 
 class Lease(models.Model):
-    """Who borrowed what, for which repository, why, and until when."""
+    """Who borrowed what, for which repository, why, and until when.
+
+    Until ``reserved_until`` the lent token is kept alive: some providers end it at once when it is refreshed.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     client = models.ForeignKey(
         ServiceClient, on_delete=models.PROTECT, related_name="leases", verbose_name=_("client")
     )
     credential = models.ForeignKey(
-        Credential, on_delete=models.PROTECT, related_name="leases", verbose_name=_("credential")
+        Credential, on_delete=models.CASCADE, related_name="leases", verbose_name=_("credential")
     )
     repository_url = models.CharField(_("repository"), max_length=1000, blank=True)
     purpose = models.CharField(_("purpose"), max_length=200)
@@ -37,6 +40,7 @@ class Lease(models.Model):
     chosen_because = models.CharField(_("chosen because"), max_length=50)
     created_at = models.DateTimeField(_("borrowed"))
     expires_at = models.DateTimeField(_("ends"))
+    reserved_until = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True)
     outcome = models.CharField(
         _("outcome"), max_length=10, choices=Outcome.choices, default=Outcome.NONE, blank=True

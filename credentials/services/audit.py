@@ -65,6 +65,11 @@ DATA_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "key_id": str,
     "envelope_mac": str,
     "expires_at": str,
+    "attempts": int,
+    "credentials": int,
+    "days": int,
+    "event": str,
+    "to": str,
 }
 
 
