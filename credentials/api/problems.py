@@ -128,6 +128,14 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
         Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host asks us to wait", retry_after=60),
     ),
     (
+        errors.RefreshUnavailable,
+        Rule(
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            title="The token cannot be renewed at this moment",
+            retry_after=30,
+        ),
+    ),
+    (
         errors.ProviderUnreachable,
         Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host does not answer", retry_after=30),
     ),
@@ -291,7 +299,7 @@ def _headers(error: Exception, rule: Rule) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     wait: float = rule.retry_after
     if (
-        isinstance(error, errors.ProviderRateLimited | errors.TooManyRequests)
+        isinstance(error, errors.ProviderRateLimited | errors.TooManyRequests | errors.RefreshUnavailable)
         and error.retry_after is not None
     ):
         wait = error.retry_after.total_seconds()

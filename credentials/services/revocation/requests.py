@@ -1,4 +1,5 @@
 from typing import Any
+
 from credentials.models import Revocation
 
 
