@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.utils import timezone
 
 # What SQLite and an anchor need to write at all; below it, a write is not tried.
@@ -47,7 +47,7 @@ def trouble() -> Trouble | None:
             return _on_postgresql()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+    except Error as error:
         return trouble_of(error) or Trouble.UNAVAILABLE
     return trouble_of_folder(Path(connection.settings_dict["NAME"]))
 
