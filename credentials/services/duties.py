@@ -87,9 +87,9 @@ def _by_clock(verb: Verb) -> Callable[[Clock], int]:
     return lambda clock: verb(now=clock(), **on_behalf)
 
 
-def _ask_organizations(*, now: datetime) -> int:
+def _ask_organizations(clock: Clock) -> int:
     # It reads the clock before each answer that it keeps: a round may take minutes.
-    return organizations.check_due(actor=_ACTOR, now=database.now)
+    return organizations.check_due(actor=_ACTOR, now=clock)
 
 
 _SECONDS, _MINUTE, _HOUR = timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=1)
@@ -129,7 +129,13 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
-    _waiting("ask-organizations", _("Look again at organizations"), _MINUTE, _ask_organizations),
+    PeriodicDuty(
+        name="ask-organizations",
+        description=_("Look again at organizations"),
+        interval=_every(_MINUTE),
+        carry_out=_ask_organizations,
+        waits=True,
+    ),
     _waiting("mail-notices", _("Mail notices"), _MINUTE, notices.mail_due),
     *(
         make(name, description, interval, verb)
