@@ -14,13 +14,14 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from credentials import errors
 from credentials.api.bodies import verdict_body
 from credentials.api.parsing import BodyTooLarge
+from credentials.services import database
 from credentials.services.circumstances import request_id_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,7 +59,7 @@ _UNAVAILABLE = Rule(
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not available at this moment",
     code="unavailable",
-    detail="The database does not answer. Nothing was lent or changed; try again.",
+    detail="The database does not answer, or takes no writes. Nothing was lent or changed; try again.",
     retry_after=5,
 )
 _UNEXPECTED = Rule(
@@ -235,6 +236,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     ``context["request"]`` is the request.
     """
     rule = next((rule for kind, rule in _RULES if isinstance(error, kind)), _UNEXPECTED)
+    if isinstance(error, DatabaseError) and database.trouble_of(error):
+        rule = _UNAVAILABLE
     request_id = request_id_of(context["request"].META)
     if rule.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log(error, request_id=request_id)
