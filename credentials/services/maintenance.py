@@ -15,15 +15,15 @@ from credentials.models import (
     IdempotencyRecord,
     Notice,
     Organization,
-    PendingConnection,
     RepositoryAccess,
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
 from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof, notices, organizations
+from credentials.services import audit, audit_proof, notices, organizations, pending
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
+from credentials.services.revocation import attempts
 
 IDEMPOTENCY_KEPT = timedelta(days=1)
 # A season: long enough for the import that is repeated every quarter.
@@ -46,13 +46,14 @@ def ask_hosts(*, now: Callable[[], datetime] = timezone.now) -> dict[str, int]:
     """Every duty that waits for others, apart from the rest so that no seal waits for a slow host."""
     return {
         "credentials asked about their organizations": organizations.check_due(actor=_ACTOR, now=now),
+        "tokens asked to be revoked": attempts.attempt_due(actor=_ACTOR, now=now),
         "notices mailed": notices.mail_due(now=now()),
     }
 
 
 def drop_pending(*, now: datetime) -> int:
-    """Delete what came back from OAuth and nobody confirmed in time."""
-    return PendingConnection.objects.filter(expires_at__lt=now).delete()[0]
+    """Delete what came back from OAuth and nobody confirmed in time, and have it revoked."""
+    return pending.drop_expired(actor=_ACTOR, now=now)
 
 
 def drop_idempotency(*, now: datetime) -> int:
