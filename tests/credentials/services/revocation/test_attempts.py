@@ -273,6 +273,7 @@ def test_a_key_that_is_missing_loses_nothing(own_key_file: Path, alice: User, cl
     assert bytes(done.access_envelope or b"") == bytes(made.access_envelope or b"")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_event_is_durable_before_the_token_is_shown_to_anybody(alice: User, clock: Clock) -> None:
     told: list[int] = []
 
@@ -282,9 +283,8 @@ def test_the_event_is_durable_before_the_token_is_shown_to_anybody(alice: User, 
         return json_reply({"message": "Bad credentials"}, 401)
 
     with Server(script) as server:
-        made = dying(alice, server.url, clock)
-        # The server sees what is committed only; inside this test's transaction that is nothing.
-        attempts.attempt(made, actor=builders.SYSTEM, now=clock)
+        ask(dying(alice, server.url, clock), clock)
+    assert told[0] == 1, "committed, as another connection sees it"
     order = list(AuditEvent.objects.filter(action="credential.revocation").order_by("seq"))
     assert [event.purpose for event in order] == ["ask the host", ""]
     assert order[0].data == {"attempts": 1, "reason": "disconnected"}
