@@ -13,13 +13,12 @@ from credentials.models import (
     IdempotencyRecord,
     Notice,
     Organization,
-    PendingConnection,
     RepositoryAccess,
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
 from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof
+from credentials.services import audit, audit_proof, pending
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -30,8 +29,8 @@ _ACTOR = Actor.system("maintenance")
 
 
 def drop_pending(*, now: datetime) -> int:
-    """Delete what came back from OAuth and nobody confirmed in time."""
-    return PendingConnection.objects.filter(expires_at__lt=now).delete()[0]
+    """Delete what came back from OAuth and nobody confirmed in time, and have it revoked."""
+    return pending.drop_expired(actor=_ACTOR, now=now)
 
 
 def drop_idempotency(*, now: datetime) -> int:
