@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from credentials.crypto.secret import Secret
 from credentials.errors import CryptoError, ForgekeyError
-from credentials.models import Credential, Status
+from credentials.models import Credential, RevocationReason, Status
 from credentials.providers.facts import Revocation, RevocationResult
 from credentials.providers.tokens import Kind
-from credentials.services import audit, hosts, oauth, vault
+from credentials.services import audit, changes, hosts, oauth, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import login_of, subject_of
 
@@ -60,6 +60,7 @@ def _take_secret(*, actor: Actor, credential: Credential, now: datetime) -> Secr
             subject=subject_of(current),
             data={"account": current.account_name, "kind": current.kind},
         )
+        changes.disconnected(current, reason=RevocationReason.DISCONNECTED, now=now)
     credential.refresh_from_db()
     try:
         return vault.unseal_after_audit(bytes(blob), binding) if blob is not None else None
