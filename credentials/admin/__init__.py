@@ -22,6 +22,8 @@ from credentials.admin import (
     organization,
     people,
     service_client,
+    webhook,
+    webhook_delivery,
 )
 from credentials.conf import conf
 
@@ -34,6 +36,8 @@ __all__ = [
     "organization",
     "people",
     "service_client",
+    "webhook",
+    "webhook_delivery",
 ]
 
 admin.site.site_header = format_lazy(_("{product} administration"), product=conf.product_name)
