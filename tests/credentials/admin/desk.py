@@ -110,7 +110,9 @@ def _plant_waiting(owner: User, host: Host) -> None:
 
 
 def _plant_webhook(client: ServiceClient) -> dict[str, bytes]:
-    made, secret = endpoints.add(actor=builders.SYSTEM, client=client, url="https://receiver.example.org/hook")
+    made, secret = endpoints.add(
+        actor=builders.SYSTEM, client=client, url="https://receiver.example.org/hook"
+    )
     renewed = endpoints.renew_secret(actor=builders.SYSTEM, endpoint=made, now=Clock()())
     tell(Clock())
     row = WebhookEndpoint.objects.get()

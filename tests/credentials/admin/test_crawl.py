@@ -105,7 +105,9 @@ def test_nobody_adds_changes_or_deletes_these_superusers_included(
 
 
 @pytest.mark.parametrize("model", [Host, ServiceClient, WebhookEndpoint])
-def test_hosts_clients_and_endpoints_are_never_deleted(desk: Client, stocked: Stock, model: type[Host]) -> None:
+def test_hosts_clients_and_endpoints_are_never_deleted(
+    desk: Client, stocked: Stock, model: type[Host]
+) -> None:
     row = model._default_manager.get()
 
     assert desk.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403

@@ -134,7 +134,9 @@ def test_renewing_asks_first_and_shows_the_new_secret_once(desk: Client, backend
     again = act(desk, WebhookEndpoint, "renew_secret", made, **confirmation)
     assert SECRET.findall(again.content.decode()) == []
     assert "was renewed already" in read(again)
-    assert "UTC" in read(desk.get(page(WebhookEndpoint, "change", made.pk))).split("old secret signs until")[-1]
+    assert (
+        "UTC" in read(desk.get(page(WebhookEndpoint, "change", made.pk))).split("old secret signs until")[-1]
+    )
 
 
 def test_removing_asks_first_and_leaves_the_log(desk: Client, backend: ServiceClient) -> None:

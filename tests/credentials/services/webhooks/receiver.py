@@ -7,10 +7,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from credentials.models import ServiceClient, WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookMessage
-from credentials.services.webhooks import endpoints, outbox
+from credentials.services.webhooks import delivery, endpoints, outbox
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Reply, Seen, Server
@@ -74,3 +75,17 @@ def tell(clock: Clock, *, user: str = "alice", host: str = "") -> WebhookMessage
 def only() -> WebhookDelivery:
     """The one delivery there is, as it is now."""
     return WebhookDelivery.objects.get()
+
+
+def deliver(clock: Clock, *, spread: float = 0.0) -> int:
+    return delivery.deliver_due(now=clock, spread=lambda: spread)
+
+
+def until(clock: Clock, end: datetime) -> list[timedelta]:
+    """Let every attempt happen at its time, up to ``end``; how long after the first moment each was."""
+    begun, attempts = clock(), []
+    while (due := only().next_attempt_at) is not None and due <= end:
+        clock.at = max(due, clock())
+        deliver(clock)
+        attempts.append(clock() - begun)
+    return attempts
