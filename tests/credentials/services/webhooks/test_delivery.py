@@ -14,7 +14,7 @@ from django.db import connection
 from credentials.errors import AuditUnavailable
 from credentials.models import AuditEvent, DeliveryState, ServiceClient, WebhookEndpoint
 from credentials.services import clients, rotate, sealed_rows, vault
-from credentials.services.webhooks import delivery, endpoints
+from credentials.services.webhooks import delivery, endpoints, outbox
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Reply, Seen, Server, html_reply, json_reply
@@ -260,7 +260,7 @@ def test_a_worker_that_was_killed_after_its_claim_loses_nothing(receiver: Receiv
     assert killed._prepared(found) is not None, "claimed, and then no more is heard of it"
 
     assert deliver(clock) == 0, "the claim holds"
-    clock.at += delivery.CLAIMED
+    clock.at += outbox.CLAIMED
     assert deliver(clock) == 1
     assert only().attempts == 2
 
@@ -273,7 +273,7 @@ def test_a_worker_that_slept_past_its_claim_spoils_nothing(receiver: Receiver, c
     assert found is not None
     attempt = slow._prepared(found)
     assert attempt is not None
-    clock.at += delivery.CLAIMED
+    clock.at += outbox.CLAIMED
     deliver(clock)
 
     slow._settle(attempt, delivery._Outcome(status=500, problem="late"))

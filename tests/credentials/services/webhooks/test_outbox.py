@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 HOOK = "https://receiver.example.org/hooks"
 
 
-def announce(clock: Clock, *, host: str = "github", **data: object) -> WebhookMessage | None:
+def announce(clock: Clock, *, host: str = "github", **data: Any) -> WebhookMessage | None:
     return outbox.announce(WebhookEvent.CREDENTIAL_LIMITED, host=host, data=data, now=clock())
 
 
@@ -108,7 +108,7 @@ def test_what_is_rolled_back_is_told_to_nobody(receiver: Receiver, clock: Clock)
         {"days": "3"},
     ],
 )
-def test_what_is_not_on_the_list_is_not_told(clock: Clock, data: dict[str, object]) -> None:
+def test_what_is_not_on_the_list_is_not_told(clock: Clock, data: dict[str, Any]) -> None:
     endpoint(HOOK)
     with pytest.raises(ValueError, match="may not carry"):
         announce(clock, **data)
