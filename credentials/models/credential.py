@@ -55,6 +55,8 @@ class QuarantineReason(models.TextChoices):
     ADMINISTRATOR = "administrator", _("by an administrator")
     OFFBOARDING = "offboarding", _("its owner leaves")
     PANIC = "panic", _("emergency stop")
+    # No duty closes it: an administrator hands it over, or has said that it is not to be revoked yet.
+    KEPT = "kept", _("its owner left; somebody decides what becomes of it")
 
 
 class Hold(models.TextChoices):

@@ -332,8 +332,11 @@ def _lease_sql(source: str) -> str:
 @cache
 def _lease_and_event_sql() -> str:
     head = "RETURNING seq, link)"
+    # The lock: a statement that waits for the head would else go by the status it saw before, and lend what
+    # was quarantined meanwhile. Whoever changes the status waits in turn, and then ends this lease, too.
+    still = f"{_STILL_LENDABLE} FOR SHARE"
     return audit.insert_sql().replace(
-        head, f"WHERE EXISTS ({_STILL_LENDABLE}) {head}, lease AS ({_lease_sql('FROM head')})", 1
+        head, f"WHERE EXISTS ({still}) {head}, lease AS ({_lease_sql('FROM head')})", 1
     )
 
 

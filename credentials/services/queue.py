@@ -11,10 +11,12 @@ from credentials.models.credential import LENDABLE
 from credentials.services import verify
 from credentials.services.audit import Actor
 
+REPORTED = "reported as rejected"
+
 
 @task()
-def verify_credential(credential_id: str) -> None:
-    """Verify one credential whose borrower was refused, if it is still lent and its host is open.
+def verify_credential(credential_id: str, purpose: str = REPORTED) -> None:
+    """Verify one credential, if it is still lent and its host is open.
 
     One that is known to be dead by now is not asked about again: refusals add up at its host.
     """
@@ -27,15 +29,15 @@ def verify_credential(credential_id: str) -> None:
         verify.verify(
             actor=Actor.system("worker"),
             credential=credential,
-            purpose="reported as rejected",
-            in_doubt=True,
+            purpose=purpose,
+            in_doubt=purpose == REPORTED,
         )
 
 
-def verify_later(credential_id: UUID) -> None:
-    """Have a credential verified by a worker.
+def verify_later(credential_id: UUID, *, purpose: str = REPORTED) -> None:
+    """Have a credential verified by a worker; by default because its borrower was refused.
 
     The entry is an INSERT in the caller's transaction: it appears, and disappears, with the change that
     asked for it.
     """
-    verify_credential.enqueue(str(credential_id))
+    verify_credential.enqueue(str(credential_id), purpose)
