@@ -140,6 +140,7 @@ def release(*, actor: Actor, credential: Credential, now: datetime) -> Credentia
         subject=subject_of(current),
         data={"reason": before, "status_before": Status.QUARANTINED.value, "status": current.status},
     )
+    Notice.objects.filter(credential=current, read_at=None).update(read_at=now)
     notices.about_credentials([current], notices.Code.CREDENTIAL_RELEASED, now=now)
     changes.status_changed(current, before=Status.QUARANTINED, now=now)
     queue.verify_later(current.pk, purpose=RELEASED)

@@ -40,4 +40,5 @@ def verify_later(credential_id: UUID, *, purpose: str = REPORTED) -> None:
     The entry is an INSERT in the caller's transaction: it appears, and disappears, with the change that
     asked for it.
     """
-    verify_credential.enqueue(str(credential_id), purpose)
+    why = {} if purpose == REPORTED else {"purpose": purpose}
+    verify_credential.enqueue(str(credential_id), **why)
