@@ -10,6 +10,7 @@ from credentials.models import Outcome, Status
 from credentials.models.organization import AccessState
 from credentials.providers.facts import Revocation
 from credentials.providers.tokens import Kind
+from credentials.services import offboarding
 from credentials.services.choice import Reason
 from credentials.verdicts import Severity, VerdictCode, WhoCanFix
 
@@ -18,6 +19,7 @@ Shape = serializers.Serializer[Any]
 
 _KINDS = [kind.value for kind in Kind]
 REASONS = [reason.value for reason in Reason]
+OFFBOARDING_OUTCOMES = [outcome.value for outcome in offboarding.Outcome]
 
 
 class AccountShape(Shape):
@@ -107,6 +109,46 @@ class ReceiptShape(Shape):
 
     revocation = serializers.ChoiceField([outcome.value for outcome in Revocation])
     manual_url = serializers.CharField(required=False)
+
+
+class OffboardedCredentialShape(Shape):
+    """What became of one credential: at ``manual_url`` its token is ended by hand, ``to`` is whose it is now."""
+
+    id = serializers.UUIDField()
+    host = serializers.SlugField()
+    account = serializers.CharField(allow_blank=True)
+    outcome = serializers.ChoiceField(OFFBOARDING_OUTCOMES)
+    manual_url = serializers.CharField(required=False)
+    to = serializers.CharField(required=False)
+
+
+class DependentShape(Shape):
+    """A client that borrowed the credential in the last 90 days; its last lease for this repository."""
+
+    client = serializers.CharField()
+    repository = serializers.CharField(allow_blank=True)
+    purpose = serializers.CharField()
+    last_borrowed_at = serializers.DateTimeField()
+    credential = serializers.UUIDField()
+    may_be_running = serializers.BooleanField()
+
+
+class DarkOrganizationShape(Shape):
+    """An organization that no other active person's credential opens."""
+
+    host = serializers.SlugField()
+    key = serializers.CharField()
+    name = serializers.CharField()
+
+
+class OffboardingShape(Shape):
+    """How things stand with a person who was offboarded."""
+
+    user = serializers.CharField()
+    active = serializers.BooleanField()
+    credentials = OffboardedCredentialShape(many=True)
+    depends_on = DependentShape(many=True)
+    organizations = DarkOrganizationShape(many=True)
 
 
 class LentCredentialShape(Shape):

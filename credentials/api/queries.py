@@ -96,6 +96,26 @@ def owner(caller: Caller, username: str) -> Any:
     return found
 
 
+def person(username: str) -> Any:
+    """Anybody of this name, active or not; raises NotFound."""
+    people = get_user_model()
+    found = people._default_manager.filter(**{people.USERNAME_FIELD: username}).first()
+    if found is None:
+        raise NotFound("There is no such user.")
+    return found
+
+
+def new_owner(username: str) -> Any:
+    """Who is to get a credential; raises InputInvalid where nobody active has this name."""
+    try:
+        found = person(username)
+    except NotFound:
+        found = None
+    if found is None or not found.is_active:
+        raise InputInvalid("Name somebody who is active here.", field="hand_over")
+    return found
+
+
 def lease(caller: Caller, lease_id: UUID) -> Lease:
     """A client's own lease; raises NotFound for any other, and for one at a host it may not use any more."""
     assert caller.client is not None  # permissions let no person come here

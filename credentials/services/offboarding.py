@@ -119,7 +119,7 @@ def offboard(
             )
     if revoke:
         _ask_hosts(user, actor=actor, now=now)
-    return standing(user=user, now=now())
+    return standing(user=user, now=now)
 
 
 def _live(user: Any) -> list[Credential]:
@@ -160,7 +160,7 @@ def _revocations(user: Any) -> Any:
     return Revocation.objects.filter(owner_id=str(user.pk), reason=RevocationReason.OFFBOARDED)
 
 
-def standing(*, user: Any, now: datetime) -> Offboarding:
+def standing(*, user: Any, now: Callable[[], datetime] = timezone.now) -> Offboarding:
     """How things stand with a person: what became of each credential since they were offboarded, and who
     depends on it."""
     began = _events(user).filter(action="user.offboarded").order_by("-seq").first()
@@ -169,7 +169,7 @@ def standing(*, user: Any, now: datetime) -> Offboarding:
         user=user.get_username(),
         is_active=user.is_active,
         credentials=tuple(told),
-        depends_on=tuple(dependents.borrowers([one.id for one in told], now=now)),
+        depends_on=tuple(dependents.borrowers([one.id for one in told], now=now())),
         organizations=_dark(began.data.get("organizations", ()) if began else ()),
     )
 

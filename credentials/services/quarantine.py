@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -113,7 +114,7 @@ def withdraw(
     return held
 
 
-def end_leases(keys: Sequence[object], *, now: datetime) -> int:
+def end_leases(keys: Sequence[UUID], *, now: datetime) -> int:
     """End what is borrowed of these credentials, inside the caller's transaction; how many leases."""
     running = Lease.objects.filter(credential__in=keys, ended_at=None, expires_at__gt=now)
     return running.update(ended_at=now)
