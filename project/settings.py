@@ -224,6 +224,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,
     "ENUM_NAME_OVERRIDES": {
         "ReasonEnum": "credentials.api.outputs.REASONS",
+        "OutcomeEnum": "credentials.api.outputs.REPORTED",
         "OffboardingOutcomeEnum": "credentials.api.outputs.OFFBOARDING_OUTCOMES",
     },
     "POSTPROCESSING_HOOKS": [

@@ -19,6 +19,7 @@ Shape = serializers.Serializer[Any]
 
 _KINDS = [kind.value for kind in Kind]
 REASONS = [reason.value for reason in Reason]
+REPORTED = [Outcome.ACCEPTED.value, Outcome.REJECTED.value]
 OFFBOARDING_OUTCOMES = [outcome.value for outcome in offboarding.Outcome]
 
 
@@ -203,7 +204,7 @@ class LeaseShape(Shape):
     created_at = serializers.DateTimeField()
     lease_expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
-    outcome = serializers.ChoiceField([Outcome.ACCEPTED.value, Outcome.REJECTED.value], allow_null=True)
+    outcome = serializers.ChoiceField(REPORTED, allow_null=True)
     outcome_detail = serializers.CharField(allow_blank=True)
     reported_at = serializers.DateTimeField(allow_null=True)
 
