@@ -105,17 +105,6 @@ def person(username: str) -> Any:
     return found
 
 
-def new_owner(username: str) -> Any:
-    """Who is to get a credential; raises InputInvalid where nobody active has this name."""
-    try:
-        found = person(username)
-    except NotFound:
-        found = None
-    if found is None or not found.is_active:
-        raise InputInvalid("Name somebody who is active here.", field="hand_over")
-    return found
-
-
 def lease(caller: Caller, lease_id: UUID) -> Lease:
     """A client's own lease; raises NotFound for any other, and for one at a host it may not use any more."""
     assert caller.client is not None  # permissions let no person come here

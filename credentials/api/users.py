@@ -72,7 +72,7 @@ class Offboard(ApiView):
         return offboarding.offboard(
             actor=self.caller.actor,
             user=person,
-            hand_over={one["credential"]: queries.new_owner(one["to"]) for one in wanted["hand_over"]},
+            hand_over={one["credential"]: offboarding.new_owner(one["to"]) for one in wanted["hand_over"]},
             revoke=wanted["revoke"],
             reason=wanted["reason"],
         )

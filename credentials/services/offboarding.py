@@ -16,6 +16,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from credentials.errors import ForgekeyError, InputInvalid
 from credentials.models import (
@@ -120,6 +121,15 @@ def offboard(
     if revoke:
         _ask_hosts(user, actor=actor, now=now)
     return standing(user=user, now=now)
+
+
+def new_owner(username: str) -> Any:
+    """Who is to get a credential; raises InputInvalid where nobody active has this name."""
+    people = get_user_model()
+    found = people._default_manager.filter(**{people.USERNAME_FIELD: username, "is_active": True}).first()
+    if found is None:
+        raise InputInvalid(_("Hand it over to another person who is active here."), field="hand_over")
+    return found
 
 
 def _live(user: Any) -> list[Credential]:
