@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CredentialsConfig(AppConfig):
-    """Registers system checks and what SQLite needs to link audit events."""
+    """Registers system checks, what SQLite needs to link audit events, and who notices that people leave."""
 
     name = "credentials"
     verbose_name = _("Credentials")
@@ -17,6 +17,8 @@ class CredentialsConfig(AppConfig):
     def ready(self) -> None:
         from credentials import checks  # noqa: PLC0415  # models are not ready any earlier
         from credentials.models.append_only import teach_sqlite  # noqa: PLC0415  # as above
+        from credentials.services import departures  # noqa: PLC0415  # as above
 
         checks.register_all()
+        departures.watch()
         connection_created.connect(teach_sqlite, dispatch_uid="credentials.teach_sqlite")

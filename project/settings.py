@@ -233,7 +233,11 @@ SPECTACULAR_SETTINGS = {
     # Otherwise the description would follow the language of whoever asks for it.
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "COMPONENT_SPLIT_PATCH": False,
-    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "credentials.api.outputs.REASONS"},
+    "ENUM_NAME_OVERRIDES": {
+        "ReasonEnum": "credentials.api.outputs.REASONS",
+        "OutcomeEnum": "credentials.api.outputs.REPORTED",
+        "OffboardingOutcomeEnum": "credentials.api.outputs.OFFBOARDING_OUTCOMES",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "credentials.api.schema.complete",

@@ -22,9 +22,10 @@ from credentials.admin.display import (
 )
 from credentials.admin.filters import HostFilter, KindFilter
 from credentials.admin.guarded import Question, actor_of
+from credentials.admin.quarantine import QuarantineActions, offered_for
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import ForgekeyError
-from credentials.models import Credential, Lease, OrganizationAccess, Revocation
+from credentials.models import Credential, Lease, OrganizationAccess, Revocation, Status
 from credentials.providers import facts
 from credentials.providers.facts import RevocationResult
 from credentials.providers.tokens import Kind
@@ -97,10 +98,11 @@ class RevocationInline(AnyInline):
 
 
 @admin.register(Credential)
-class CredentialAdmin(ReadOnlyAdmin):
+class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
     """Who connected which account where, and in what state it is.
 
-    ``change`` permission lets staff have a credential checked, ``delete`` permission disconnect it.
+    ``change`` permission lets staff have a credential checked, quarantined and released, ``delete``
+    permission disconnect it.
     """
 
     subject_kind = "credential"
@@ -118,8 +120,13 @@ class CredentialAdmin(ReadOnlyAdmin):
     search_fields = ("owner__username", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     inlines = (OrganizationInline, RevocationInline)
-    actions = ("check_now", "disconnect")
-    page_actions = {"check_now": gettext_lazy("Check now"), "disconnect": gettext_lazy("Disconnect")}
+    actions = ("check_now", "quarantine", "release", "disconnect")
+    page_actions = {
+        "check_now": gettext_lazy("Check now"),
+        "quarantine": gettext_lazy("Quarantine"),
+        "release": gettext_lazy("Release"),
+        "disconnect": gettext_lazy("Disconnect"),
+    }
     fields = (
         "owner",
         "host",
@@ -131,6 +138,7 @@ class CredentialAdmin(ReadOnlyAdmin):
         "username",
         "state",
         "status_detail",
+        "quarantine_reason",
         "granted",
         "missing",
         "oauth_client_id",
@@ -185,7 +193,10 @@ class CredentialAdmin(ReadOnlyAdmin):
         return listing(credential.missing_scopes, nothing=_("none"))
 
     def offered(self, found: Credential) -> Iterable[str]:
-        return self.page_actions if found.is_connected else ()
+        if not found.is_connected:
+            return ()
+        in_use = ("check_now",) if found.status != Status.QUARANTINED else ()
+        return (*in_use, *offered_for(found), "disconnect")
 
     def has_check_permission(self, request: HttpRequest) -> bool:
         return self.permitted(request, "change")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -20,8 +19,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credentials.admin.guarded import MAY_SEE_TRAIL, TRAIL, actor_of
-from credentials.services import audit
-from credentials.services.audit import Subject
+from credentials.admin.offboarding import OffboardAction
+from credentials.models import Credential, Lease, Status
+from credentials.services import audit, departures
 
 if TYPE_CHECKING:
     AnyUserAdmin = UserAdmin[User]
@@ -36,12 +36,14 @@ _POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
-class PersonAdmin(AnyUserAdmin):
+class PersonAdmin(OffboardAction, AnyUserAdmin):
     """The people who sign in here."""
 
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     # Django's two-box picker labels icons that may carry no label; a plain list can be used by everyone.
     filter_horizontal = ()
+    actions = ("offboard",)
+    delete_confirmation_template = "admin/credentials/delete_person.html"
     readonly_fields = ("password_state", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "password_state")}),
@@ -78,19 +80,43 @@ class PersonAdmin(AnyUserAdmin):
         address = reverse("admin:auth_user_password_change", args=[person.pk])
         return format_html('{} (<a href="{}">{}</a>)', word, address, _("set another"))
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """What goes with the person, credential by credential; the rest in numbers."""
+        held = Credential.objects.filter(owner__in=objs).exclude(status=Status.DISCONNECTED)
+        told = [*(str(person) for person in objs)]
+        for credential in held.select_related("host"):
+            words = {"credential": credential, "host": credential.host.name}
+            told.append(_("%(credential)s at %(host)s: revoked, then deleted") % words)
+        every = Credential.objects.filter(owner__in=objs)
+        counts = {
+            str(Credential._meta.verbose_name_plural): every.count(),
+            str(Lease._meta.verbose_name_plural): Lease.objects.filter(credential__in=every).count(),
+        }
+        return told, counts, set(), []
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Whoever is made inactive loses what is lent of theirs in the same transaction."""
+        with departures.acting(actor_of(request)):
+            super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """What the person holds is handed to revocation by the deletion itself, which records it, too."""
+        with departures.acting(actor_of(request)):
+            super().delete_model(request, obj)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Refused, with what to do instead, while credentials name the person."""
-        person = self.get_object(request, unquote(object_id))
-        if person is None or not person.credentials.exists():
-            return super().delete_view(request, object_id, extra_context)
-        text = _(
-            "The person %s cannot be deleted: credentials and leases name this person, disconnected ones too. "
-            "Disconnect the credentials and make the person inactive instead."
+        person = kwargs.get("obj")
+        context["may_offboard"] = (
+            person is not None
+            and person != request.user
+            and self.has_change_permission(request, person)
+            and self.has_offboard_permission(request)
         )
-        self.message_user(request, text % person.get_username(), messages.ERROR)
-        return redirect("admin:auth_user_change", object_id=person.pk)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -111,21 +137,14 @@ class PersonAdmin(AnyUserAdmin):
         _record("user.changed", request, obj, changed=_fields_of(message))
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> list[LogEntry]:
-        for person in queryset:
-            _record("user.removed", request, person)
-        return super().log_deletions(request, queryset)
-
 
 def _sees_trail(request: HttpRequest) -> bool:
     return bool(request.user.has_perm(MAY_SEE_TRAIL))
 
 
-def _record(action: str, request: HttpRequest, person: User, *, changed: Iterable[str] = ()) -> None:
-    name, pk = person.get_username(), str(person.pk)
-    subject = Subject(kind="user", id=pk, name=name, owner_id=pk, owner_name=name)
-    names = list(changed)
-    audit.record(action, actor=actor_of(request), subject=subject, data={"changed": names} if names else {})
+def _record(action: str, request: HttpRequest, person: User, *, changed: Collection[str] = ()) -> None:
+    data = {"changed": list(changed)} if changed else {}
+    audit.record(action, actor=actor_of(request), subject=departures.subject_of(person), data=data)
 
 
 def _fields_of(message: Any) -> list[str]:

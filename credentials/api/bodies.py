@@ -13,6 +13,7 @@ from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from credentials.services.choice import Candidate, Judged
 from credentials.services.lend import LentCredential
+from credentials.services.offboarding import Offboarding
 from credentials.verdicts import Step, Verdict
 
 
@@ -174,6 +175,37 @@ def lent_body(lent: LentCredential) -> dict[str, Any]:
             "lease_expires_at": timestamp(lent.lease_expires_at),
         }
     return body
+
+
+def offboarding_body(done: Offboarding) -> dict[str, Any]:
+    """What became of a person's credentials, and what depends on them."""
+    return {
+        "user": done.user,
+        "active": done.is_active,
+        "credentials": [
+            {
+                "id": str(one.id),
+                "host": one.host,
+                "account": one.account,
+                "outcome": one.outcome.value,
+                **({"manual_url": one.manual_url} if one.manual_url else {}),
+                **({"to": one.to} if one.to else {}),
+            }
+            for one in done.credentials
+        ],
+        "depends_on": [
+            {
+                "client": one.client,
+                "repository": one.repository,
+                "purpose": one.purpose,
+                "last_borrowed_at": timestamp(one.last_borrowed_at),
+                "credential": str(one.credential),
+                "may_be_running": one.is_active,
+            }
+            for one in done.depends_on
+        ],
+        "organizations": [{"host": one.host, "key": one.key, "name": one.name} for one in done.organizations],
+    }
 
 
 def lease_body(lease: Lease) -> dict[str, Any]:

@@ -93,6 +93,21 @@ class LabelInput(Input):
     label = WordsField(max_length=LABEL_LENGTH, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
 
 
+class HandOverInput(Input):
+    """One credential, and the user name of the person it becomes."""
+
+    credential = serializers.UUIDField()
+    to = serializers.CharField(max_length=254)
+
+
+class OffboardInput(Input):
+    """How a person is offboarded; everything may be left out."""
+
+    reason = WordsField(required=False, default="", allow_blank=True, max_length=200)
+    revoke = serializers.BooleanField(required=False, default=True)
+    hand_over = serializers.ListField(child=HandOverInput(), required=False, default=list, max_length=100)
+
+
 class DiagnosisInput(Input):
     """A repository's address, as people copy it; a signed-in person may leave the user out."""
 

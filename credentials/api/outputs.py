@@ -10,6 +10,7 @@ from credentials.models import Outcome, Status
 from credentials.models.organization import AccessState
 from credentials.providers.facts import Revocation
 from credentials.providers.tokens import Kind
+from credentials.services import offboarding
 from credentials.services.choice import Reason
 from credentials.verdicts import Severity, VerdictCode, WhoCanFix
 
@@ -18,6 +19,8 @@ Shape = serializers.Serializer[Any]
 
 _KINDS = [kind.value for kind in Kind]
 REASONS = [reason.value for reason in Reason]
+REPORTED = [Outcome.ACCEPTED.value, Outcome.REJECTED.value]
+OFFBOARDING_OUTCOMES = [outcome.value for outcome in offboarding.Outcome]
 
 
 class AccountShape(Shape):
@@ -109,6 +112,46 @@ class ReceiptShape(Shape):
     manual_url = serializers.CharField(required=False)
 
 
+class OffboardedCredentialShape(Shape):
+    """What became of one credential: at ``manual_url`` its token is ended by hand, ``to`` is whose it is now."""
+
+    id = serializers.UUIDField()
+    host = serializers.SlugField()
+    account = serializers.CharField(allow_blank=True)
+    outcome = serializers.ChoiceField(OFFBOARDING_OUTCOMES)
+    manual_url = serializers.CharField(required=False)
+    to = serializers.CharField(required=False)
+
+
+class DependentShape(Shape):
+    """A client that borrowed the credential in the last 90 days; its last lease for this repository."""
+
+    client = serializers.CharField()
+    repository = serializers.CharField(allow_blank=True)
+    purpose = serializers.CharField()
+    last_borrowed_at = serializers.DateTimeField()
+    credential = serializers.UUIDField()
+    may_be_running = serializers.BooleanField()
+
+
+class DarkOrganizationShape(Shape):
+    """An organization that no other active person's credential opens."""
+
+    host = serializers.SlugField()
+    key = serializers.CharField()
+    name = serializers.CharField()
+
+
+class OffboardingShape(Shape):
+    """How things stand with a person who was offboarded."""
+
+    user = serializers.CharField()
+    active = serializers.BooleanField()
+    credentials = OffboardedCredentialShape(many=True)
+    depends_on = DependentShape(many=True)
+    organizations = DarkOrganizationShape(many=True)
+
+
 class LentCredentialShape(Shape):
     """The credential that was chosen."""
 
@@ -161,7 +204,7 @@ class LeaseShape(Shape):
     created_at = serializers.DateTimeField()
     lease_expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
-    outcome = serializers.ChoiceField([Outcome.ACCEPTED.value, Outcome.REJECTED.value], allow_null=True)
+    outcome = serializers.ChoiceField(REPORTED, allow_null=True)
     outcome_detail = serializers.CharField(allow_blank=True)
     reported_at = serializers.DateTimeField(allow_null=True)
 

@@ -96,6 +96,15 @@ def owner(caller: Caller, username: str) -> Any:
     return found
 
 
+def person(username: str) -> Any:
+    """Anybody of this name, active or not; raises NotFound."""
+    people = get_user_model()
+    found = people._default_manager.filter(**{people.USERNAME_FIELD: username}).first()
+    if found is None:
+        raise NotFound("There is no such user.")
+    return found
+
+
 def lease(caller: Caller, lease_id: UUID) -> Lease:
     """A client's own lease; raises NotFound for any other, and for one at a host it may not use any more."""
     assert caller.client is not None  # permissions let no person come here

@@ -12,6 +12,7 @@ from credentials.api import (
     leases,
     organizations,
     repositories,
+    users,
     views,
 )
 
@@ -43,6 +44,7 @@ urlpatterns = [
     path("v1/leases/", leases.Leases.as_view(), name="api-leases"),
     path(_LEASE, leases.OneLease.as_view(), name="api-lease"),
     path(f"{_LEASE}report/", leases.Report.as_view(), name="api-lease-report"),
+    path("v1/users/<str:user>/offboard/", users.Offboard.as_view(), name="api-user-offboard"),
     path("schema/", documentation.SchemaView.as_view(), name="api-schema"),
     path("docs/", documentation.DocumentationView.as_view(), name="api-docs"),
     re_path(r"", views.NothingHere.as_view(), name="api-nothing-here"),

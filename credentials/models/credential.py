@@ -39,6 +39,10 @@ class Status(models.TextChoices):
 LENDABLE = (Status.VALID, Status.LIMITED, Status.EXPIRING, Status.UNVERIFIED)
 
 
+# What is in nobody's use, whoever asks.
+WITHDRAWN = (Status.QUARANTINED, Status.DISCONNECTED)
+
+
 # What only a person can renew by going through the host's consent again.
 _RENEWED_BY_CONSENT = (Kind.OAUTH, Kind.APP_TOKEN)
 
@@ -56,6 +60,8 @@ class QuarantineReason(models.TextChoices):
     ADMINISTRATOR = "administrator", _("by an administrator")
     OFFBOARDING = "offboarding", _("its owner leaves")
     PANIC = "panic", _("emergency stop")
+    # No duty closes it: an administrator hands it over, or has said that it is not to be revoked yet.
+    KEPT = "kept", _("its owner left; somebody decides what becomes of it")
 
 
 class Hold(models.TextChoices):

@@ -20,7 +20,7 @@ from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
 from credentials.services import audit, changes, hosts, organizations, vault
 from credentials.services.audit import Actor
-from credentials.services.logins import lock_unchanged, subject_of
+from credentials.services.logins import lock_active, lock_unchanged, subject_of
 from credentials.services.refresh import schedule
 from credentials.services.revocation import requests
 from credentials.services.verify import Look, apply_proof, look
@@ -185,6 +185,7 @@ def _store(
     now: datetime,
 ) -> Connected:
     created = credential.generation == 0
+    lock_active(credential.owner)
     if not created:
         give_up_secret(_lock_unchanged(credential), for_the_sake_of=login.token, now=now)
     credential.kind = login.kind.value
@@ -199,11 +200,19 @@ def _store(
 
 
 def _lock_unchanged(credential: Credential) -> Credential:
-    """Lock the row; raises Conflict where somebody changed or disconnected it since it was read."""
+    """Lock the row; raises Conflict where somebody changed or disconnected it since it was read, and where it
+    is quarantined."""
     current = lock_unchanged(credential)
     if current is None:
         raise Conflict(_("This credential was changed meanwhile. Look at it again, then repeat."))
+    refuse_quarantined(current)
     return current
+
+
+def refuse_quarantined(current: Credential) -> None:
+    """Raises Conflict for one that only an administrator puts back into use: no new token does it."""
+    if current.status == Status.QUARANTINED:
+        raise Conflict(_("This connection is quarantined. An administrator can release it."))
 
 
 def give_up_secret(current: Credential, *, for_the_sake_of: Secret, now: datetime) -> None:

@@ -49,9 +49,10 @@ def close(
 ) -> Revocation | None:
     """Close the row for good, and hand its sealed secrets over to be revoked. Asks nobody.
 
-    None where it held no secret. Closing it twice changes nothing: the receipt there is comes back.
+    None where it held no secret. Closing it twice changes nothing: the receipt there is comes back. Inside a
+    transaction where there is one, such as that of a person's deletion.
     """
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
         current = rows.get(pk=credential.pk)
         made = _closed(current, actor=actor, reason=reason, now=now) if current.is_connected else None

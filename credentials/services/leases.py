@@ -6,17 +6,17 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from credentials.errors import Conflict, InputInvalid, NotFound
+from credentials.errors import AuditUnavailable, Conflict, InputInvalid, NotFound
 from credentials.models import Credential, Hold, Lease, Outcome, ServiceClient
 from credentials.providers import registry
 from credentials.services import audit, clients, diagnose, holds, queue, targets, vault
 from credentials.services.audit import Actor
 from credentials.services.choice import Candidate
 from credentials.services.lend import LentCredential
-from credentials.services.logins import login_of, subject_of
+from credentials.services.logins import lock_unchanged, login_of, subject_of
 from credentials.verdicts import VerdictCode
 
 
@@ -98,20 +98,9 @@ def reopen(
     credential = lease.credential
     clients.require_host(client, credential.host.slug)
     if not _still_stands(lease, now=now()):
-        raise Conflict("The lease of this Idempotency-Key has ended. Use a new key.")
+        raise _over()
     actor = clients.actor_of(client, request_id=request_id, address=address)
-    token = vault.open_credential(
-        credential,
-        record=lambda: audit.record_durably(
-            "lease.repeated",
-            actor=actor,
-            subject=subject_of(lease.credential),
-            repository=lease.repository_url,
-            purpose=lease.purpose,
-            reference=lease.reference,
-            data={"lease": str(lease.pk)},
-        ),
-    )
+    token = vault.open_credential(credential, record=lambda: _record_again(lease, actor=actor, now=now()))
     chosen = candidate_of(credential)
     login = registry.get(credential.host.provider).git_login(login_of(credential, token))
     return LentCredential(
@@ -124,6 +113,34 @@ def reopen(
         judged=(),
         lease_expires_at=lease.expires_at,
     )
+
+
+def _record_again(lease: Lease, *, actor: Actor, now: datetime) -> None:
+    """Make the event durable, unless the credential was changed or withdrawn since the lease was read."""
+    try:
+        with transaction.atomic(durable=True):
+            current = lock_unchanged(lease.credential)
+            if current is None or not current.is_lendable or not _still_stands(_reread(lease), now=now):
+                raise _over()
+            audit.record(
+                "lease.repeated",
+                actor=actor,
+                subject=subject_of(lease.credential),
+                repository=lease.repository_url,
+                purpose=lease.purpose,
+                reference=lease.reference,
+                data={"lease": str(lease.pk)},
+            )
+    except DatabaseError as error:
+        raise AuditUnavailable("The audit trail cannot be written; nothing was opened.") from error
+
+
+def _reread(lease: Lease) -> Lease:
+    return Lease.objects.select_related("credential__host", "credential__owner").get(pk=lease.pk)
+
+
+def _over() -> Conflict:
+    return Conflict("The lease of this Idempotency-Key has ended. Use a new key.")
 
 
 def _still_stands(lease: Lease, *, now: datetime) -> bool:

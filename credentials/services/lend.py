@@ -339,9 +339,7 @@ def _commit(lease: Lease, chosen: Candidate, request: LeaseRequest, *, actor: Ac
         data={"lease": str(lease.pk), "reason": lease.chosen_because, "generation": chosen.generation},
     )
     try:
-        return lend_statements.insert(
-            lease, event, generation=chosen.generation, is_renewable=chosen.is_renewable
-        )
+        return lend_statements.insert(lease, event, generation=chosen.generation)
     except DatabaseError as error:
         raise AuditUnavailable("The lease could not be recorded; nothing was opened.") from error
 

@@ -288,18 +288,18 @@ def _lease_columns() -> audit.Columns:
     return audit.columns_of(Lease)
 
 
-def insert(lease: Lease, event: AuditEvent, *, generation: int, is_renewable: bool = False) -> bool:
+def insert(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
     """Commit lease and event together; False, and nothing written, where the credential is no longer
     lendable in the generation that was read, or is being refreshed.
 
-    The row of one that ``is_renewable`` is locked by the statement: a refresh either sees the lease, and
-    leaves its token alone as long as it is reserved, or is seen by it.
+    The statement locks the row: a refresh either sees the lease, and leaves its token alone as long as it is
+    reserved, or is seen by it.
 
     Raises RuntimeError inside another transaction: it could roll back after the secret left.
     """
     refuse_inside_a_transaction()
     if connection.vendor == "postgresql":
-        return _insert_at_once(lease, event, generation=generation, locked=is_renewable)
+        return _insert_at_once(lease, event, generation=generation)
     with transaction.atomic():
         return _insert_one_by_one(lease, event, generation=generation)
 
@@ -337,23 +337,24 @@ def _lease_sql(source: str) -> str:
 
 
 @cache
-def _lease_and_event_sql(*, locked: bool) -> str:
+def _lease_and_event_sql() -> str:
     head = "RETURNING seq, link)"
-    # Whoever has to wait for the lock looks at the row again, as it is then. The weaker one is what the lease's
-    # foreign key takes anyway, but before the head of the trail, as everybody does who changes a credential:
+    # The lock: a statement that waits for the head would else go by the status it saw before, and lend what
+    # was quarantined meanwhile, or a token that a refresh is about to end. Whoever changes the row waits in
+    # turn, and then sees this lease. It is taken before the head, as everybody does who changes a credential:
     # in the other order two would wait for each other.
-    still = f"{_STILL_LENDABLE} FOR {'' if locked else 'KEY '}SHARE"
+    still = f"{_STILL_LENDABLE} FOR SHARE"
     return audit.insert_sql().replace(
         head, f"WHERE EXISTS ({still}) {head}, lease AS ({_lease_sql('FROM head')})", 1
     )
 
 
-def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int, locked: bool) -> bool:
+def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
     mac, *event_values = audit.insert_values(event)
     lease_values = audit.row_values(_lease_columns(), lease)
     with connection.cursor() as cursor:
         cursor.execute(
-            _lease_and_event_sql(locked=locked),
+            _lease_and_event_sql(),
             [mac, *_still_lendable(lease, generation), *lease_values, *event_values],
         )
         return bool(cursor.rowcount)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
+
 from credentials.crypto.secret import Secret
+from credentials.errors import Conflict
 from credentials.models import Credential
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind
@@ -29,6 +35,13 @@ def login_of(credential: Credential, token: Secret) -> Login:
         email=credential.email,
         username=credential.account_name or credential.username,
     )
+
+
+def lock_active(owner: Any) -> None:
+    """Keep ``owner`` active until the caller's transaction ends; raises Conflict where the person is not."""
+    people = get_user_model()._default_manager.select_for_update().filter(pk=owner.pk, is_active=True)
+    if people.values_list("pk", flat=True).first() is None:
+        raise Conflict(_("This person is not active here any more. Nothing was connected."))
 
 
 def lock_unchanged(credential: Credential) -> Credential | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from smtplib import SMTPException, SMTPRecipientsRefused
@@ -29,6 +29,13 @@ class Code(StrEnum):
     CREDENTIAL_EXPIRED = "credential_expired"
     CREDENTIAL_REJECTED = "credential_rejected"
     CREDENTIAL_LIMITED = "credential_limited"
+    ORGANIZATION_LEFT = "organization_left"
+    CREDENTIAL_QUARANTINED = "credential_quarantined"
+    CREDENTIAL_STOPPED = "credential_stopped"
+    CREDENTIAL_RELEASED = "credential_released"
+    CREDENTIAL_GIVEN_AWAY = "credential_given_away"
+    CREDENTIAL_TAKEN_OVER = "credential_taken_over"
+    CREDENTIAL_CLOSED = "credential_closed"
 
 
 TEXTS: Mapping[Code, Text] = {
@@ -51,6 +58,26 @@ TEXTS: Mapping[Code, Text] = {
         "Your connection to %(host)s (%(account)s) lacks a right that imports need. "
         "The connection's page says which."
     ),
+    Code.ORGANIZATION_LEFT: _(
+        "%(organization)s says that your account at %(host)s is not a member any more. Nothing is imported from "
+        "it until it says otherwise."
+    ),
+    Code.CREDENTIAL_QUARANTINED: _(
+        "An administrator has put your connection to %(host)s (%(account)s) out of use. An administrator can "
+        "release it."
+    ),
+    Code.CREDENTIAL_STOPPED: _(
+        "All connections to %(host)s were stopped here, yours (%(account)s) among them. Please connect again "
+        "when an administrator says so."
+    ),
+    Code.CREDENTIAL_RELEASED: _("Your connection to %(host)s (%(account)s) is in use again."),
+    Code.CREDENTIAL_GIVEN_AWAY: _(
+        "An administrator has handed your connection to %(host)s (%(account)s) over to %(person)s."
+    ),
+    Code.CREDENTIAL_TAKEN_OVER: _(
+        "An administrator has handed a connection to %(host)s (%(account)s) over to you. It was %(person)s's."
+    ),
+    Code.CREDENTIAL_CLOSED: _("An administrator has disconnected your connection to %(host)s (%(account)s)."),
 }
 
 # What tells how a credential is, so that only the newest of them is true.
@@ -97,6 +124,22 @@ def settle(credential: Credential, *, now: datetime) -> None:
     """What was said of a credential's status is no longer true, and counts as read."""
     older = Notice.objects.filter(credential=credential, code__in=ABOUT_STATUS, read_at=None)
     older.update(read_at=now)
+
+
+def about_credentials(
+    credentials: Iterable[Credential], code: Code, *, now: datetime, **names: str
+) -> list[Notice]:
+    """Tell the owners what an administrator did with their credentials, inside the caller's transaction."""
+    return Notice.objects.bulk_create(
+        Notice(
+            user_id=credential.owner_id,
+            credential=credential,
+            code=code.value,
+            values={"host": credential.host.name, "account": str(credential), **names},
+            created_at=now,
+        )
+        for credential in credentials
+    )
 
 
 def mail_due(*, now: datetime) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from credentials.errors import Conflict, RefreshUnavailable
+from credentials.errors import AuditUnavailable, Conflict, RefreshUnavailable
 from credentials.models import Credential
-from credentials.models.credential import LENDABLE
+from credentials.models.credential import LENDABLE, WITHDRAWN
 from credentials.providers.facts import Login
 from credentials.services import audit, vault
 from credentials.services.audit import Actor
@@ -29,19 +30,35 @@ def open_login(
     """The login of a credential, opened after its audit event is durable.
 
     One that can be renewed is, where its token is at its end. Raises Conflict where its owner is not active
-    any more, RefreshUnavailable (a ProviderUnreachable), AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
+    any more or it was withdrawn, RefreshUnavailable (a ProviderUnreachable), AuditUnavailable,
+    KeyUnavailable, EnvelopeInvalid.
     """
     if not credential.owner.is_active:
         raise Conflict(_("The person this credential belongs to is not active here any more."))
     ensure.fresh(credential, now=now)
-    subject = subject_of(credential)
     token = vault.open_credential(
         credential,
-        record=lambda: audit.record_durably(
-            "credential.opened", actor=actor, subject=subject, purpose=purpose, repository=repository
-        ),
+        record=lambda: _record_opening(credential, actor=actor, purpose=purpose, repository=repository),
     )
     return login_of(credential, token)
+
+
+def _record_opening(credential: Credential, *, actor: Actor, purpose: str, repository: str) -> None:
+    """Make the event durable, unless the credential was withdrawn since it was read.
+
+    The row's lock decides: a quarantine that commits first refuses the opening, one that comes second waits.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            in_use = Credential.objects.exclude(status__in=WITHDRAWN).filter(pk=credential.pk)
+            if in_use.select_for_update().values_list("pk", flat=True).first() is None:
+                raise Conflict(_("This connection is quarantined or disconnected. Nothing was opened."))
+            subject = subject_of(credential)
+            audit.record(
+                "credential.opened", actor=actor, subject=subject, purpose=purpose, repository=repository
+            )
+    except DatabaseError as error:
+        raise AuditUnavailable("The audit trail cannot be written; nothing was opened.") from error
 
 
 def reopen(

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from credentials.errors import (
     AddressForbidden,
+    Conflict,
     CryptoError,
     ProviderError,
     ProviderRateLimited,
@@ -27,7 +28,16 @@ from credentials.models import AccessState, Credential, Host, Organization, Orga
 from credentials.models.credential import LENDABLE
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.services import audit, changes, circuit_breaker, holds, hosts, notices, rejection
+from credentials.services import (
+    audit,
+    changes,
+    circuit_breaker,
+    holds,
+    hosts,
+    leavers,
+    notices,
+    rejection,
+)
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.opening import open_login
@@ -135,7 +145,9 @@ def _tell(access: OrganizationAccess, before: str, *, actor: Actor, now: datetim
         data={"status_before": before, "status": access.state, "reason": access.evidence},
     )
     changes.access_changed(access, before=before, now=now)
-    if before in BLOCKED and access.state == AccessState.ACCESSIBLE:
+    if leavers.has_left(access, before=before):
+        leavers.leave(access, now=now)
+    elif before in BLOCKED and access.state == AccessState.ACCESSIBLE:
         notices.about_organization(access, notices.Code.ORGANIZATION_OPENED, now=now)
     elif before == AccessState.ACCESSIBLE and access.state in BLOCKED:
         notices.about_organization(access, notices.Code.ORGANIZATION_CLOSED, now=now)
@@ -364,7 +376,7 @@ def _claim(accesses: Sequence[UUID], *, now: datetime) -> bool:
 def _check(credential: Credential, keys: Sequence[str], *, actor: Actor, now: Callable[[], datetime]) -> None:
     try:
         login = open_login(credential, actor=actor, purpose="organization check", now=now)
-    except (CryptoError, RefreshUnavailable):
-        return  # the operator's to mend, or the host's; the next one may open
+    except (CryptoError, Conflict, RefreshUnavailable):
+        return  # the operator's to mend, the host's, or withdrawn meanwhile; the next one may open
     provider = hosts.provider_of(credential.host, now=now)
     _keep(credential, _ask_each(provider, login, keys), actor=actor, now=now())

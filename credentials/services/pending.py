@@ -29,8 +29,10 @@ from credentials.services.connect import (
     put_secret,
     refusal,
     refuse_another_account,
+    refuse_quarantined,
     save_with_facts,
 )
+from credentials.services.logins import lock_active
 from credentials.services.rejection import DEAD
 from credentials.services.revocation import requests
 from credentials.services.verify import Look, look
@@ -161,7 +163,7 @@ def get(*, user: Any, pending_id: UUID, now: datetime) -> PendingConnection:
     """The user's own pending connection; raises NotFound where it is gone or its time is over."""
     pending = (
         PendingConnection.objects.select_related("host", "reconnects")
-        .filter(pk=pending_id, user=user, expires_at__gt=now)
+        .filter(pk=pending_id, user=user, user__is_active=True, expires_at__gt=now)
         .first()
     )
     if pending is None:
@@ -203,9 +205,11 @@ def _store_grant(
 ) -> Connected:
     if not PendingConnection.objects.select_for_update().filter(pk=pending.pk).exists():
         raise Conflict(_("This connection was confirmed already."))
+    lock_active(pending.user)
     credential = _reconnected(pending) or new_credential(owner=pending.user, host=pending.host)
     created = credential.generation == 0
     if not created:
+        refuse_quarantined(credential)
         _refuse_fewer_scopes(credential, pending)
         give_up_secret(credential, for_the_sake_of=access, now=now)
     credential.kind = Kind.OAUTH.value
@@ -286,3 +290,12 @@ def _dropped(pk: UUID, *, now: datetime) -> bool:
     requests.of_pending(current, now=now)
     current.delete()
     return True
+
+
+def decline_all(*, actor: Actor, user: Any, now: datetime) -> int:
+    """Throw away, and have revoked, what waits for a person who will not come to confirm it, inside the
+    caller's transaction; how many there were."""
+    waiting = list(PendingConnection.objects.filter(user=user).select_related("host"))
+    for pending in waiting:
+        cancel(actor=actor, pending=pending, now=now)
+    return len(waiting)

@@ -24,10 +24,12 @@ FOREIGN_KEPT = timedelta(hours=1)
 _watch = Watch()
 logger = logging.getLogger(__name__)
 
+REPORTED = "reported as rejected"
+
 
 @task()
-def verify_credential(credential_id: str) -> None:
-    """Verify one credential whose borrower was refused, if it is still lent and its host is open.
+def verify_credential(credential_id: str, purpose: str = REPORTED) -> None:
+    """Verify one credential, if it is still lent and its host is open.
 
     One that is known to be dead by now is not asked about again: refusals add up at its host.
     """
@@ -40,18 +42,19 @@ def verify_credential(credential_id: str) -> None:
         verify.verify(
             actor=Actor.system("worker"),
             credential=credential,
-            purpose="reported as rejected",
-            in_doubt=True,
+            purpose=purpose,
+            in_doubt=purpose == REPORTED,
         )
 
 
-def verify_later(credential_id: UUID) -> None:
-    """Have a credential verified by a worker.
+def verify_later(credential_id: UUID, *, purpose: str = REPORTED) -> None:
+    """Have a credential verified by a worker; by default because its borrower was refused.
 
     The entry is an INSERT in the caller's transaction: it appears, and disappears, with the change that
     asked for it.
     """
-    verify_credential.enqueue(str(credential_id))
+    why = {} if purpose == REPORTED else {"purpose": purpose}
+    verify_credential.enqueue(str(credential_id), **why)
 
 
 def restart_abandoned(*, now: datetime, watch: Watch = _watch) -> int:

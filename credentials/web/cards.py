@@ -99,6 +99,8 @@ def credential_card(
     kind = Kind(credential.kind)
     status = _shown_status(credential, now=now)
     is_open = credential.host.is_enabled
+    # Only an administrator puts back what is quarantined; the owner may still disconnect it.
+    is_usable = is_open and credential.status != Status.QUARANTINED
     by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
     ends = credential.ends_at
     badge = words.status_badge(status)
@@ -117,9 +119,9 @@ def credential_card(
         last_used_at=getattr(credential, "last_used_at", None),
         expires_at=ends,
         is_over=ends is not None and ends <= now,
-        can_reconnect=by_oauth and is_open,
-        can_replace=is_open and not by_oauth,
-        can_test=is_open,
+        can_reconnect=by_oauth and is_usable,
+        can_replace=is_usable and not by_oauth,
+        can_test=is_usable,
         can_check=is_open and credential.is_lendable,
         organizations_url=_organizations_url(credential, provider),
     )

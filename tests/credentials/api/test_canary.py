@@ -35,10 +35,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "diagnoses_create": {"user": "alice", "repository_url": "http://127.0.0.1:9/acme/cases"},
     "leases_create": {"user": "alice", "host": "github", "purpose": "import 42"},
     "leases_report": {"outcome": "accepted"},
+    "users_offboard": {"reason": "left"},
 }
 
 # Where people write what they like, and read it again.
-WORDS = {"label", "username", "purpose", "reference", "detail"}
+WORDS = {"label", "username", "purpose", "reference", "detail", "reason"}
 
 
 def fields() -> Iterator[tuple[str, str, str, str]]:
@@ -85,7 +86,7 @@ def test_no_field_of_any_body_is_repeated_logged_or_kept(
     credential = builders.credential(alice, builders.host())
     _, key = builders.client()
     lease = call(key, "POST", "/leases/", GOOD["leases_create"]).json()["id"]
-    address = path.removeprefix("/api/v1").format(credential_id=credential.pk, lease_id=lease)
+    address = path.removeprefix("/api/v1").format(credential_id=credential.pk, lease_id=lease, user="alice")
 
     for shape in SHAPES:
         response = call(key, method, address, {**GOOD[operation], field: shape})
@@ -132,7 +133,7 @@ def test_what_is_of_a_wrong_type_is_not_repeated_even_where_nobody_would_know_it
     credential = builders.credential(alice, builders.host())
     _, key = builders.client()
     lease = call(key, "POST", "/leases/", GOOD["leases_create"]).json()["id"]
-    address = path.format(credential_id=credential.pk, lease_id=lease)
+    address = path.format(credential_id=credential.pk, lease_id=lease, user="alice")
     browser = Client(raise_request_exception=False)
     browser.force_login(alice)
     headers = {"Authorization": f"Bearer {key.reveal()}"} if by == "key" else {}

@@ -32,6 +32,7 @@ OUT_OF_REACH = ("nobody", "another client")
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 ANY = "any key"
 READ, WRITE, LEND = Scope.CREDENTIALS_READ, Scope.CREDENTIALS_WRITE, Scope.CREDENTIALS_LEND
+OFFBOARD = "v1/users/<str:user>/offboard/"
 CREDENTIAL, LEASE = "v1/credentials/<uuid:credential_id>/", "v1/leases/<uuid:lease_id>/"
 
 # Contract, section 3: what a key needs. Whatever is not here is no method of its route.
@@ -52,6 +53,7 @@ NEEDS = {
     ("GET", LEASE): LEND,
     ("DELETE", LEASE): LEND,
     ("POST", f"{LEASE}report/"): LEND,
+    ("POST", OFFBOARD): Scope.USERS_WRITE,
     ("GET", "schema/"): ANY,
     ("GET", "docs/"): "staff",
 }
@@ -60,7 +62,7 @@ ASKING = {f"{CREDENTIAL}organizations/refresh/", f"{CREDENTIAL}repositories/"}
 # Leases first, and what ends something last: an earlier call must not be why a later one is refused.
 ROUTES = sorted(
     (str(pattern.pattern) for pattern in urlpatterns if isinstance(pattern, URLPattern) and pattern.name),
-    key=lambda route: (route != "v1/leases/", route == CREDENTIAL, route),
+    key=lambda route: (route != "v1/leases/", route == OFFBOARD, route == CREDENTIAL, route),
 )
 NOTHING_HERE = ""
 
@@ -124,7 +126,7 @@ class Cell:
 
     @property
     def has_object(self) -> bool:
-        return "<uuid:" in self.route
+        return "<" in self.route
 
     @property
     def writes(self) -> bool:
@@ -164,7 +166,7 @@ def expected(who: Principal, cell: Cell) -> int:
     """The status, 200 for any that says yes."""
     if cell.route == "docs/":
         return _expected_of_the_page(who, cell)
-    by_session = who.person and not cell.route.startswith("v1/leases/")
+    by_session = who.person and not cell.route.startswith(("v1/leases/", "v1/users/"))
     if who.unknown or not (who.is_client or by_session):
         return 401
     if who.barred and (who.is_client or cell.writes):
@@ -186,6 +188,8 @@ def _expected_of_the_page(who: Principal, cell: Cell) -> int:
 
 
 def _expected_of_the_allowed(who: Principal, cell: Cell) -> int:
+    if cell.route == OFFBOARD and who.limits.get("hosts"):
+        return 403
     within = who.sees_github if who.is_client else cell.owner == who.person
     if cell.has_object:
         if not within or cell.owner in OUT_OF_REACH:
@@ -238,13 +242,14 @@ def scene_of(who: Principal, people: dict[str, User]) -> Scene:
         browser.force_login(people[who.person])
     if who.person == "gone":
         User.objects.filter(username="gone").update(is_active=False)
-    ids = {owner: {"<uuid:credential_id>": NOWHERE, "<uuid:lease_id>": NOWHERE} for owner in OUT_OF_REACH}
+    names = ("<uuid:credential_id>", "<uuid:lease_id>", "<str:user>")
+    ids = {owner: dict.fromkeys(names, NOWHERE) for owner in OUT_OF_REACH}
     for owner in OWNERS:
         credential = builders.credential(
             people[owner], host, token="ghp_" + owner[0] * 36, label=f"label of {owner}"
         )
         lease = borrowed(credential, mine)
-        ids[owner] = {"<uuid:credential_id>": str(credential.pk), "<uuid:lease_id>": str(lease.pk)}
+        ids[owner] = dict(zip(names, (str(credential.pk), str(lease.pk), owner), strict=True))
     ids["another client"]["<uuid:lease_id>"] = str(
         borrowed(credential, client).pk if mine != client else NOWHERE
     )
@@ -307,5 +312,10 @@ def test_every_route_and_method_answers_this_caller_as_the_contract_says(
 def test_the_matrix_leaves_nothing_out() -> None:
     assert {route for _method, route in NEEDS} | {NOTHING_HERE} == set(ROUTES)
     assert len(ROUTES) == len([*urlpatterns])
-    assert {scope for scope in NEEDS.values() if scope in Scope.values} == {READ, WRITE, LEND}
+    assert {scope for scope in NEEDS.values() if scope in Scope.values} == {
+        READ,
+        WRITE,
+        LEND,
+        Scope.USERS_WRITE,
+    }
     assert len(PRINCIPALS) * len([*cells()]) > 3000

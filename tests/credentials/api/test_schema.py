@@ -29,6 +29,7 @@ OPERATIONS = {
     "/api/v1/leases/": {"post"},
     "/api/v1/leases/{lease_id}/": {"get", "delete"},
     "/api/v1/leases/{lease_id}/report/": {"post"},
+    "/api/v1/users/{user}/offboard/": {"post"},
 }
 
 
@@ -78,7 +79,7 @@ def test_every_operation_tells_its_problems_and_who_may_call_it(described: dict[
             assert {"4XX", "5XX"} <= set(operation["responses"])
             assert operation["summary"]
             ways_in = {name for way in operation["security"] for name in way}
-            people_too = not path.startswith("/api/v1/leases/")
+            people_too = not path.startswith(("/api/v1/leases/", "/api/v1/users/"))
             assert ways_in == {"serviceKey"} | ({"browserSession"} if people_too else set())
 
 
@@ -89,7 +90,7 @@ def test_creating_calls_take_an_idempotency_key(described: dict[str, Any]) -> No
         for operation in operations.values()
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
     }
-    assert taking == {"/api/v1/credentials/", "/api/v1/leases/"}
+    assert taking == {"/api/v1/credentials/", "/api/v1/leases/", "/api/v1/users/{user}/offboard/"}
 
 
 def test_no_answer_but_a_lease_can_hold_a_secret(described: dict[str, Any]) -> None:
@@ -110,7 +111,7 @@ def test_a_body_is_closed_and_a_token_is_only_written(described: dict[str, Any])
         for name, schema in described["components"]["schemas"].items()
         if name.endswith("InputRequest")
     }
-    assert len(bodies) == 6
+    assert len(bodies) == 8
     for schema in bodies.values():
         assert schema["additionalProperties"] is False
         assert schema["properties"].get("token", {"writeOnly": True})["writeOnly"] is True

@@ -142,7 +142,7 @@ def test_a_request_is_kept_with_its_time_and_in_the_trail(held: Credential, cloc
         ("requested", "accessible", ["organization_opened"]),
         ("token_pending", "accessible", ["organization_opened"]),
         ("accessible", "sso_required", ["organization_closed"]),
-        ("accessible", "no_membership", []),
+        ("accessible", "no_membership", ["organization_left"]),
         ("unknown", "accessible", []),
         ("not_approved", "sso_required", []),
         ("accessible", "accessible", []),

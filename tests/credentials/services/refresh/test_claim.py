@@ -196,7 +196,9 @@ def test_a_lease_and_a_refresh_at_the_same_moment_never_both_get_the_token(
         event = audit.build("lease.created", actor=builders.SYSTEM, subject=subject_of(credential))
         barrier.wait()
         got["lent"] = lend_statements.insert(
-            lease, event, generation=credential.generation, is_renewable=True
+            lease,
+            event,
+            generation=credential.generation,
         )
         connection.close()
 
@@ -226,7 +228,7 @@ def test_a_lease_that_comes_while_the_row_is_being_claimed_waits_and_gets_no_dyi
         lease = lease_of(credential, backend, commit=False)
         event = audit.build("lease.created", actor=builders.SYSTEM, subject=subject_of(credential))
         begun.set()
-        got.append(lend_statements.insert(lease, event, generation=credential.generation, is_renewable=True))
+        got.append(lend_statements.insert(lease, event, generation=credential.generation))
         connection.close()
 
     thread = threading.Thread(target=lend)
@@ -241,9 +243,8 @@ def test_a_lease_that_comes_while_the_row_is_being_claimed_waits_and_gets_no_dyi
     assert not Lease.objects.exists()
 
 
-@pytest.mark.parametrize("is_renewable", [True, False])
 def test_a_lease_and_a_change_that_is_recorded_never_wait_for_each_other(
-    credential: Credential, backend: ServiceClient, is_renewable: bool
+    credential: Credential, backend: ServiceClient
 ) -> None:
     begun = threading.Event()
     got: list[bool] = []
@@ -252,9 +253,7 @@ def test_a_lease_and_a_change_that_is_recorded_never_wait_for_each_other(
         lease = lease_of(credential, backend, commit=False)
         event = audit.build("lease.created", actor=builders.SYSTEM, subject=subject_of(credential))
         begun.set()
-        got.append(
-            lend_statements.insert(lease, event, generation=credential.generation, is_renewable=is_renewable)
-        )
+        got.append(lend_statements.insert(lease, event, generation=credential.generation))
         connection.close()
 
     thread = threading.Thread(target=lend)

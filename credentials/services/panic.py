@@ -1,0 +1,182 @@
+"""The emergency stop of whole hosts: everything there is quarantined at once, then revoked token by token.
+
+May be ended at any point and started again, also twice at the same time: what is left to do is read from the
+rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from credentials.models import (
+    Credential,
+    Host,
+    QuarantineReason,
+    Revocation,
+    RevocationReason,
+    RevocationState,
+    Status,
+)
+from credentials.providers import registry
+from credentials.providers.tokens import Kind
+from credentials.services import audit, disconnect, hosts, quarantine
+from credentials.services.audit import Actor
+from credentials.services.revocation import attempts, receipts
+
+# Hosts are asked by so many threads: each waits for answers most of the time.
+WORKERS = 8
+# Credentials that are closed before those are asked about whose host takes many in one call.
+TOGETHER = 1000
+
+Progress = Callable[[int], None]
+
+
+def _nothing(_done: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ByHand:
+    """One token that a person has to end."""
+
+    user: str
+    host: str
+    account: str
+    kind: str
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """How things stand at the hosts. ``counts`` are by host and outcome; ``quarantined`` are those that still
+    hold their secret."""
+
+    counts: dict[str, dict[str, int]]
+    by_hand: tuple[ByHand, ...]
+
+    def total(self, outcome: str) -> int:
+        return sum(of_host.get(outcome, 0) for of_host in self.counts.values())
+
+
+def live(chosen: Sequence[Host]) -> QuerySet[Credential]:
+    """What still holds a secret at these hosts."""
+    return Credential.objects.filter(host__in=chosen).exclude(status=Status.DISCONNECTED)
+
+
+def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progress = _nothing) -> int:
+    """Quarantine everything at these hosts, in bulk; how many were taken out of use."""
+    for host in chosen:
+        data = {"credentials": live([host]).exclude(status=Status.QUARANTINED).count()}
+        audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
+    return quarantine.quarantine_all(
+        actor=actor, credentials=live(chosen), reason=QuarantineReason.PANIC, now=now, progress=progress
+    )
+
+
+def revoke(
+    *,
+    actor: Actor,
+    chosen: Sequence[Host],
+    progress: Progress = _nothing,
+    now: Callable[[], datetime] = timezone.now,
+) -> int:
+    """Disconnect everything that is quarantined at these hosts, and ask each host to revoke its token; how
+    many were disconnected.
+
+    What a host does not answer is asked again by the worker, or by this once more. Raises AuditUnavailable.
+    """
+    done = 0
+    while keys := list(_quarantined(chosen).values_list("pk", flat=True)[:TOGETHER]):
+        for _one in _by_many(keys, lambda pk: _revoke_one(pk, actor=actor, now=now)):
+            done += 1
+            progress(done)
+        attempts.attempt_due(actor=actor, now=now)
+    attempts.attempt_due(actor=actor, now=now)
+    return done
+
+
+def _quarantined(chosen: Sequence[Host]) -> QuerySet[Credential]:
+    return live(chosen).filter(status=Status.QUARANTINED).order_by("pk")
+
+
+def _revoke_one(pk: UUID, *, actor: Actor, now: Callable[[], datetime]) -> None:
+    credential = Credential.objects.select_related("host").get(pk=pk)
+    made = disconnect.close(actor=actor, credential=credential, reason=RevocationReason.PANIC, now=now())
+    together = registry.get(credential.host.provider).revoked_at_once
+    if made is not None and together.get(Kind(credential.kind), 1) == 1:
+        attempts.attempt(made, actor=actor, now=now)
+
+
+def _by_many(keys: Sequence[UUID], work: Callable[[UUID], None]) -> Iterator[UUID]:
+    """Do ``work`` for every key by several threads, each with a connection of its own; keys as they are done.
+
+    The first error ends the others after what they are at, and is raised.
+    """
+    waiting, done = list(reversed(keys)), threading.Semaphore(0)
+    finished: list[UUID] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            while not errors:
+                try:
+                    key = waiting.pop()
+                except IndexError:
+                    return
+                work(key)
+                finished.append(key)
+                done.release()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+            done.release()
+
+    threads = [threading.Thread(target=run, daemon=True) for _number in range(min(WORKERS, len(keys)))]
+    for thread in threads:
+        thread.start()
+    told = 0
+    for _signal in range(len(keys) + len(threads)):
+        done.acquire()
+        while told < len(finished):
+            yield finished[told]
+            told += 1
+        if not any(thread.is_alive() for thread in threads):
+            break
+    for thread in threads:
+        thread.join()
+    yield from finished[told:]
+    if errors:
+        raise errors[0]
+
+
+def report(chosen: Sequence[Host]) -> Report:
+    """How things stand at these hosts, with every emergency stop there ever was."""
+    asked = Revocation.objects.filter(host__in=chosen, reason=RevocationReason.PANIC)
+    counts: dict[str, dict[str, int]] = {host.slug: {} for host in chosen}
+    for slug, state, rows in asked.order_by().values_list("host__slug", "state").annotate(rows=Count("pk")):
+        counts[slug][state] = rows
+    for slug, rows in live(chosen).order_by().values_list("host__slug").annotate(rows=Count("pk")):
+        counts[slug]["quarantined"] = rows
+    left = asked.filter(state=RevocationState.MANUAL, acknowledged_at=None).select_related("host")
+    return Report(counts=counts, by_hand=tuple(_by_hand(one) for one in left.order_by("host", "owner_name")))
+
+
+def _by_hand(one: Revocation) -> ByHand:
+    return ByHand(
+        user=one.owner_name,
+        host=one.host.slug,
+        account=one.account_name,
+        kind=one.kind,
+        label=one.label,
+        url=receipts.page_of(one),
+    )
