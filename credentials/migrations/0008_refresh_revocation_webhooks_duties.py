@@ -178,8 +178,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='credential',
-            name='told_days',
-            field=models.PositiveSmallIntegerField(editable=False, null=True),
+            name='told',
+            field=models.JSONField(default=dict, editable=False),
         ),
         migrations.AddField(
             model_name='host',

@@ -18,7 +18,7 @@ from credentials.models.credential import LABEL_LENGTH
 from credentials.providers import registry, tokens
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
-from credentials.services import audit, hosts, organizations, vault
+from credentials.services import audit, hosts, notices, organizations, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.verify import Look, apply_proof, look
@@ -204,6 +204,7 @@ def _lock_unchanged(credential: Credential) -> None:
 def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None, now: datetime) -> None:
     credential.generation += 1
     credential.sealed_at = now
+    credential.told = {}
     credential.refusals, credential.hold_until, credential.hold_reason = 0, None, ""
     credential.key_id = vault.primary_key_id()
     credential.access_envelope = vault.seal_secret(access, credential.binding("access"))
@@ -218,6 +219,7 @@ def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action
         apply_proof(credential, found.proof, now=now)
     credential.status_detail = "" if found.verdict.ok else found.verdict.code.value
     credential.save()
+    notices.read_ends(credential, now=now)
     organizations.observe(credential, found.organizations, actor=actor, now=now)
     audit.record(
         action,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from credentials.conf import conf
@@ -20,8 +20,7 @@ from credentials.models import (
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
-from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof, notices, organizations
+from credentials.services import audit, audit_proof, calendar, changes, notices, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -37,6 +36,7 @@ def run(*, now: datetime) -> dict[str, int]:
         "pending connections dropped": drop_pending(now=now),
         "idempotency records dropped": drop_idempotency(now=now),
         "credentials that reached their end": mark_ends(now=now),
+        "warnings before an end": calendar.warn_due(now=now),
         "memories dropped": drop_memories(now=now),
         "seals made": seal(now=now),
     }
@@ -47,6 +47,7 @@ def ask_hosts(*, now: Callable[[], datetime] = timezone.now) -> dict[str, int]:
     return {
         "credentials asked about their organizations": organizations.check_due(actor=_ACTOR, now=now),
         "notices mailed": notices.mail_due(now=now()),
+        "mails to administrators": calendar.mail_administrators(now=now()),
     }
 
 
@@ -72,26 +73,36 @@ def drop_memories(*, now: datetime) -> int:
 
 
 def mark_ends(*, now: datetime) -> int:
-    """Mark credentials whose known end has come or is near. OAuth tokens are short-lived by nature."""
+    """Mark credentials whose known end has come. That it comes near is the calendar's to say.
+
+    An access token that is renewed by itself ends with its refresh token. What was marked by a clock that ran
+    ahead is taken back; what the host itself called expired says so in its detail.
+    """
     live = Credential.objects.filter(status__in=LENDABLE)
-    over = live.filter(expires_at__lte=now)
-    near = live.filter(status=Status.VALID, expires_at__lte=now + conf.expiring_window, expires_at__gt=now)
+    over = live.filter(
+        Q(refresh_envelope=None, expires_at__lte=now)
+        | Q(refresh_envelope__isnull=False, refresh_ends_at__lte=now)
+    )
     kinds = over.order_by().values_list("kind", flat=True).distinct()
-    marked = sum(_mark(over.filter(kind=kind), ended(kind)[0]) for kind in list(kinds))
-    return marked + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING)
+    marked = sum(_mark(over.filter(kind=kind), ended(kind)[0], now=now) for kind in list(kinds))
+    early = Credential.objects.filter(status=Status.EXPIRED, status_detail="", expires_at__gt=now)
+    return marked + _mark(early, Status.UNVERIFIED, now=now)
 
 
-def _mark(credentials: QuerySet[Credential], status: Status) -> int:
+def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -> int:
     marked = 0
     for pk in list(credentials.values_list("pk", flat=True)):
         with transaction.atomic():
-            credential = Credential.objects.select_for_update().select_related("host", "owner").get(pk=pk)
-            before = credential.status
-            if before in {status, Status.DISCONNECTED, Status.QUARANTINED}:
+            # Asked again under its lock: a newer secret may have come meanwhile.
+            locked = credentials.select_for_update(of=("self",)).select_related("host", "owner")
+            credential = locked.filter(pk=pk).first()
+            if credential is None:
                 continue
+            before, credential.status = credential.status, status
             Credential.objects.filter(pk=pk).update(status=status)
+            changes.status_changed(credential, before=before, now=now)
             audit.record(
-                "credential.expiring" if status is Status.EXPIRING else "credential.expired",
+                "credential.expiring" if status is Status.UNVERIFIED else "credential.expired",
                 actor=_ACTOR,
                 subject=subject_of(credential),
                 data={"status_before": before, "status": status.value},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -34,6 +35,7 @@ from credentials.providers.facts import (
 )
 from credentials.providers.gitea.repositories import GiteaRepositories
 from credentials.providers.http import Auth, Bearer, path_segment
+from credentials.providers.lifetimes import Lifetime, Rule
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
@@ -51,6 +53,15 @@ class Gitea(GiteaRepositories):
     name: ClassVar[str] = "gitea"
     title: ClassVar[str] = "Gitea / Forgejo"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN})
+    lifetimes: ClassVar[tuple[Lifetime, ...]] = (
+        Lifetime(
+            rule=Rule.UNRENEWED,
+            kinds=(Kind.OAUTH,),
+            life=timedelta(hours=730),
+            words=_("a month"),
+            source="https://docs.gitea.com/administration/config-cheat-sheet#oauth2-oauth2",
+        ),
+    )
     other_scopes: ClassVar[Mapping[str, Text]] = {
         "write:repository": _("Changes repositories. An import does not need it."),
         "all": _("Changes everything you may change. An import does not need it."),
