@@ -88,23 +88,24 @@ class End:
 
 
 def prepared(credentials: QuerySet[Credential]) -> QuerySet[Credential]:
-    """The rows with everything :func:`ends_of` wants, and nothing that is sealed."""
+    """The rows with everything that :func:`ends_of` wants to know."""
     leases = Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at")
     asked = OrganizationAccess.objects.filter(credential=OuterRef("pk")).order_by("-checked_at")
-    return (
-        credentials.select_related("host", "owner")
-        .defer(
-            "access_envelope",
-            "refresh_envelope",
-            "fingerprint",
-            "host__client_secret_envelope",
-            "owner__password",
-        )
-        .annotate(
-            last_used_at=Subquery(leases.values("created_at")[:1]),
-            last_asked_at=Subquery(asked.values("checked_at")[:1]),
-            is_paired=ExpressionWrapper(Q(refresh_envelope__isnull=False), output_field=BooleanField()),
-        )
+    return credentials.select_related("host", "owner").annotate(
+        last_used_at=Subquery(leases.values("created_at")[:1]),
+        last_asked_at=Subquery(asked.values("checked_at")[:1]),
+        is_paired=ExpressionWrapper(Q(refresh_envelope__isnull=False), output_field=BooleanField()),
+    )
+
+
+def unsealed(credentials: QuerySet[Credential]) -> QuerySet[Credential]:
+    """The same rows without anything sealed: nothing here has a use for it."""
+    return credentials.defer(
+        "access_envelope",
+        "refresh_envelope",
+        "fingerprint",
+        "host__client_secret_envelope",
+        "owner__password",
     )
 
 
@@ -115,7 +116,7 @@ def read(
 
     The number of statements does not depend on how many credentials there are.
     """
-    live = prepared(credentials).filter(status__in=LENDABLE)
+    live = unsealed(prepared(credentials)).filter(status__in=LENDABLE)
     until = _LATEST if within is None else now + within
     if within is not None:
         live = live.filter(_may_end(until) | _in_full_groups())
@@ -129,14 +130,19 @@ def read(
 
 
 def ends_of(credential: Any, *, now: datetime, is_crowded: bool = False) -> tuple[End, ...]:
-    """The ends of one credential that came through :func:`prepared`, the next first."""
+    """The ends of one credential that came through :func:`prepared`, the next first.
+
+    What lies behind a certain date never comes.
+    """
     if credential.status not in LENDABLE:
         return ()
     provider = registry.get(credential.host.provider)
     found = [*_known(credential, provider), *_silent(credential, provider), *_of_the_client(credential)]
     if is_crowded and provider.most_authorizations:
         found.append(_crowding(credential, provider))
-    return tuple(sorted(found, key=lambda end: end.moment))
+    found.sort(key=lambda end: end.moment)
+    last = next((n for n, end in enumerate(found) if end.at and end.is_certain), len(found))
+    return tuple(found[: last + 1])
 
 
 def _words(credential: Credential, provider: type[Provider], **more: object) -> dict[str, object]:

@@ -24,6 +24,7 @@ from credentials.services.calendar.ends import (
     ends_of,
     prepared,
     read,
+    unsealed,
 )
 from credentials.services.logins import subject_of
 
@@ -59,7 +60,7 @@ def _warned() -> QuerySet[Credential]:
 @transaction.atomic
 def _warn(pk: UUID, *, now: datetime) -> int:
     """Bring one credential's warnings up to date; what was read without its lock is read again."""
-    row = prepared(_warned().filter(pk=pk)).select_for_update(of=("self",)).first()
+    row = unsealed(prepared(_warned().filter(pk=pk))).select_for_update(of=("self",)).first()
     if row is None:
         return 0
     ends = ends_of(row, now=now, is_crowded=pk in crowded([row]))

@@ -45,7 +45,7 @@ def ends(of: Credential) -> tuple[End, ...]:
 
 
 def test_a_date_the_host_tells_is_certain_and_replaced_before(alice: User) -> None:
-    [end, unused] = ends(stored(alice, builders.host(), expires_at=NOW + 20 * DAY))
+    [end] = ends(stored(alice, builders.host(), expires_at=NOW + 20 * DAY))
 
     assert (end.kind, end.at, end.is_certain, end.step) == (
         EndKind.EXPIRY,
@@ -54,7 +54,13 @@ def test_a_date_the_host_tells_is_certain_and_replaced_before(alice: User) -> No
         Mend.REPLACE,
     )
     assert "Github says" in end.text
-    assert (unused.kind, unused.is_certain) == (EndKind.UNUSED, False)
+
+
+def test_a_likely_end_before_a_certain_one_counts_and_one_behind_it_does_not(alice: User) -> None:
+    held = stored(alice, builders.host(), expires_at=NOW + 2 * YEAR)
+    assert [end.kind for end in ends(held)] == [EndKind.UNUSED, EndKind.EXPIRY]
+    Credential.objects.update(expires_at=NOW + 300 * DAY)
+    assert [end.kind for end in ends(held)] == [EndKind.EXPIRY]
 
 
 def test_a_date_that_was_typed_in_is_called_so(alice: User) -> None:
