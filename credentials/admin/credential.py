@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from credentials.admin.calendar import EndsFilter, calendar_page
 from credentials.admin.display import EMPTY, access_badge, listing, moment, status_badge
 from credentials.admin.filters import HostFilter, KindFilter
 from credentials.admin.guarded import Question, actor_of
@@ -79,7 +81,7 @@ class CredentialAdmin(ReadOnlyAdmin):
         "last_verified_at",
         "last_used",
     )
-    list_filter = ("status", HostFilter, KindFilter)
+    list_filter = ("status", HostFilter, KindFilter, EndsFilter)
     search_fields = ("owner__username", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     inlines = (OrganizationInline,)
@@ -106,6 +108,13 @@ class CredentialAdmin(ReadOnlyAdmin):
         "disconnected_at",
     )
     readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        def ends(request: HttpRequest) -> HttpResponse:
+            return calendar_page(self, request)
+
+        page = self.admin_site.admin_view(ends)
+        return [path("calendar/", page, name="credentials_credential_calendar"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
         """Every credential, without what is sealed: no page has a use for it, so none loads it."""

@@ -18,7 +18,7 @@ from credentials.errors import InputInvalid
 from credentials.forms import ExpiryForm, LabelForm
 from credentials.models import Credential, Status
 from credentials.services import calendar as service
-from credentials.services.calendar import Mend
+from credentials.services.calendar import End, Mend
 from credentials.services.circumstances import actor_of_user
 from credentials.web import cards, credential, queries
 from credentials.web.cards import CredentialCard, ShownEnd
@@ -28,13 +28,13 @@ _OVER = (Status.EXPIRED, Status.REJECTED, Status.RECONNECT_REQUIRED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One line of the calendar: a credential, its next end, and what else could end it before.
+    """One credential of the calendar, with its ends, the next first; none where it is over already.
 
-    ``shown`` is None where it is over already. ``button`` names what mends it; empty where nothing here does.
+    ``button`` names what mends it; empty where nothing here does.
     """
 
     card: CredentialCard
-    shown: ShownEnd | None
+    ends: tuple[ShownEnd, ...]
     button: str
 
 
@@ -47,33 +47,29 @@ def calendar(request: HttpRequest) -> HttpResponse:
     over = [card for card in shown if card.status in _OVER]
     live = [card for card in shown if card not in over and card.credential.is_lendable]
     known = {row.pk: ends for row, ends in service.read(queries.own(request.user), now=now)}
-    dated = [
-        _entry(card, cards.shown_end(end, now=now))
-        for card in live
-        for end in known.get(card.credential.pk, ())
-    ]
+    dated = [_entry(card, known[card.credential.pk], now=now) for card in live if card.credential.pk in known]
     context = {
-        "over": [_entry(card, None) for card in over],
-        "ends": sorted(dated, key=_order),
+        "over": [_entry(card, (), now=now) for card in over],
+        "ends": sorted(dated, key=lambda entry: entry.ends[0].end.moment),
         "endless": [card for card in live if card.credential.pk not in known],
         "is_empty": not shown,
     }
     return render(request, "credentials/calendar.html", context)
 
 
-def _order(entry: Entry) -> datetime:
-    assert entry.shown is not None  # only what is to come is put in order
-    return entry.shown.end.moment
+def _entry(card: CredentialCard, ends: tuple[End, ...], *, now: datetime) -> Entry:
+    shown = tuple(cards.shown_end(end, now=now) for end in ends)
+    steps = [end.step for end in ends] or [Mend.RECONNECT]
+    mendable = next((step for step in steps if step is not Mend.ADMINISTRATOR), None)
+    return Entry(card=card, ends=shown, button=_button(card, mendable))
 
 
-def _entry(card: CredentialCard, shown: ShownEnd | None) -> Entry:
-    step = shown.end.step if shown else Mend.RECONNECT
-    if step is Mend.ADMINISTRATOR:
-        return Entry(card=card, shown=shown, button="")
+def _button(card: CredentialCard, step: Mend | None) -> str:
+    if step is None:
+        return ""
     if step is Mend.TEST:
-        return Entry(card=card, shown=shown, button="test" if card.can_test else "")
-    button = "reconnect" if card.can_reconnect else "replace" if card.can_replace else ""
-    return Entry(card=card, shown=shown, button=button)
+        return "test" if card.can_test else ""
+    return "reconnect" if card.can_reconnect else "replace" if card.can_replace else ""
 
 
 @never_cache

@@ -137,7 +137,7 @@ def ends_of(credential: Any, *, now: datetime, is_crowded: bool = False) -> tupl
     if credential.status not in LENDABLE:
         return ()
     provider = registry.get(credential.host.provider)
-    found = [*_known(credential, provider), *_silent(credential, provider), *_of_the_client(credential)]
+    found = [*_known(credential, provider), *_silent(credential, provider, now), *_of_the_client(credential)]
     if is_crowded and provider.most_authorizations:
         found.append(_crowding(credential, provider))
     found.sort(key=lambda end: end.moment)
@@ -190,10 +190,13 @@ def _end(
     )
 
 
-def _silent(credential: Any, provider: type[Provider]) -> Iterator[End]:
+def _silent(credential: Any, provider: type[Provider], now: datetime) -> Iterator[End]:
     for lifetime in provider.lifetimes:
         begins = _beginning(credential, provider, lifetime)
         if begins is None or credential.kind not in lifetime.kinds:
+            continue
+        # What is renewed by itself has no end in sight, unless that has not happened for remarkably long.
+        if lifetime.rule is Rule.UNRENEWED and now - begins < lifetime.life / 4:
             continue
         yield End(
             kind=EndKind(lifetime.rule.value),

@@ -107,9 +107,13 @@ def test_every_use_that_is_known_puts_that_end_off(alice: User) -> None:
     ("slug", "life"), [("bitbucket", timedelta(days=90)), ("gitea", timedelta(hours=730))]
 )
 def test_an_authorization_that_is_not_renewed_ends_silently(alice: User, slug: str, life: timedelta) -> None:
-    [end] = ends(paired(alice, builders.host(slug), sealed_at=NOW - 20 * DAY))
+    [end] = ends(paired(alice, builders.host(slug), sealed_at=NOW - 25 * DAY))
 
-    assert (end.kind, end.at, end.is_certain) == (EndKind.UNRENEWED, NOW - 20 * DAY + life, False)
+    assert (end.kind, end.at, end.is_certain) == (EndKind.UNRENEWED, NOW - 25 * DAY + life, False)
+
+
+def test_an_authorization_that_is_renewed_has_no_end_in_sight(alice: User) -> None:
+    assert ends(paired(alice, builders.host("gitea"), sealed_at=NOW - DAY)) == ()
 
 
 def test_a_bitbucket_api_token_lives_a_year_at_most(alice: User) -> None:
