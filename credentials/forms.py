@@ -27,6 +27,32 @@ class LabelForm(forms.Form):
     )
 
 
+class ExpiryForm(forms.Form):
+    """When a token ends, where its host does not tell. ``today`` is the date from which it may lie ahead."""
+
+    expires_at = forms.DateField(
+        label=_("Ends on"),
+        required=False,
+        help_text=_("The date you chose when you made the token. Leave it empty if it has none."),
+        widget=forms.DateInput(attrs={"type": "date", "autocomplete": "off"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+    )
+
+    def __init__(self, *args: Any, today: date, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._today = today
+
+    def clean_expires_at(self) -> datetime | None:
+        return _end_of(self.cleaned_data["expires_at"], self._today)
+
+
+def _end_of(given: date | None, today: date) -> datetime | None:
+    """The moment a date means: providers end a token at the beginning of its last day, in UTC."""
+    if given is not None and given <= today:
+        raise forms.ValidationError(_("This date is not in the future."))
+    return datetime.combine(given, time.min, tzinfo=UTC) if given else None
+
+
 class AddressForm(forms.Form):
     """The address of a repository, as people paste it. How it is read is the services' business."""
 
@@ -95,22 +121,17 @@ class TokenForm(forms.Form):
             del self.fields["label"]
         self.order_fields([*guide.fields, "label", "expires_at"])
 
-    def clean_expires_at(self) -> date | None:
-        given: date | None = self.cleaned_data["expires_at"]
-        if given is not None and given <= self._today:
-            raise forms.ValidationError(_("This date is not in the future."))
-        return given
+    def clean_expires_at(self) -> datetime | None:
+        return _end_of(self.cleaned_data["expires_at"], self._today)
 
     def entry(self) -> ManualEntry:
         """What was typed, with the token as a Secret. The form forgets the token; call it once."""
-        ends: date | None = self.cleaned_data.get("expires_at")
         return ManualEntry(
             token=Secret(self.cleaned_data.pop("token")),
             email=self.cleaned_data.get("email", ""),
             username=self.cleaned_data.get("username", ""),
             label=self.cleaned_data.get("label", ""),
-            # Providers end a token at the beginning of its last day, in UTC.
-            expires_at=datetime.combine(ends, time.min, tzinfo=UTC) if ends else None,
+            expires_at=self.cleaned_data.get("expires_at"),
         )
 
     @property

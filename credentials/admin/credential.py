@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from credentials.admin.calendar import EndsFilter, calendar_page
 from credentials.admin.display import (
     access_badge,
     listing,
@@ -116,7 +118,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
         "last_verified_at",
         "last_used",
     )
-    list_filter = ("status", HostFilter, KindFilter)
+    list_filter = ("status", HostFilter, KindFilter, EndsFilter)
     search_fields = ("owner__username", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     inlines = (OrganizationInline, RevocationInline)
@@ -149,6 +151,13 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
         "disconnected_at",
     )
     readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        def ends(request: HttpRequest) -> HttpResponse:
+            return calendar_page(self, request)
+
+        page = self.admin_site.admin_view(ends)
+        return [path("calendar/", page, name="credentials_credential_calendar"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
         """Every credential, without what is sealed: no page has a use for it, so none loads it."""

@@ -24,6 +24,8 @@ class Action(models.TextChoices):
     CREDENTIAL_OPENED = "credential.opened", _("opened for a check")
     CREDENTIAL_VERIFIED = "credential.verified", _("checked")
     CREDENTIAL_EXPIRING = "credential.expiring", _("expires soon")
+    CREDENTIAL_EXPIRY_SET = "credential.expiry_set", _("end date corrected by hand")
+    CALENDAR_MAILED = "calendar.mailed", _("administrators told what ends")
     CREDENTIAL_EXPIRED = "credential.expired", _("expired")
     CREDENTIAL_REWRAPPED = "credential.rewrapped", _("sealed under a newer key")
     CREDENTIAL_REFRESHING = "credential.refreshing", _("refresh begun")

@@ -87,7 +87,8 @@ class Credential(models.Model):
     time, or tries again; ``refresh_wanted_at`` that somebody waits for it now. ``refreshing_since`` and
     ``refreshing_by`` are committed before the provider is called: a process that dies in between leaves them
     behind. ``refresh_ends_at`` is the known end of the refresh token. ``oauth_redirect_uri`` is the one the
-    grant was made with; GitLab wants it again. ``told_days`` is the last warning given before its end.
+    grant was made with; GitLab wants it again. ``told`` holds, by kind of end, which end its owner was last
+    warned of and how many days ahead (services/calendar).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -114,7 +115,7 @@ class Credential(models.Model):
     oauth_client_id = models.CharField(_("OAuth client id"), max_length=200, blank=True)
     oauth_redirect_uri = models.CharField(max_length=500, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"), null=True)
-    told_days = models.PositiveSmallIntegerField(null=True, editable=False)
+    told = models.JSONField(default=dict, editable=False)
     refresh_ends_at = models.DateTimeField(null=True, editable=False)
     refresh_due_at = models.DateTimeField(null=True, editable=False)
     refresh_wanted_at = models.DateTimeField(null=True, editable=False)

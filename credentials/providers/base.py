@@ -40,6 +40,7 @@ from credentials.providers.facts import (
 )
 from credentials.providers.grants import OAuthGrant, read_grant
 from credentials.providers.http import Auth, Door
+from credentials.providers.lifetimes import Lifetime
 from credentials.providers.reading import scopes
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
@@ -65,6 +66,12 @@ class Provider(ABC):
     refresh_ends_access: ClassVar[bool] = True
     # What those scopes mean that the guide does not mention: they come by OAuth, or by a person's own choice.
     other_scopes: ClassVar[Mapping[str, Text]] = {}
+    # Whether a token that ends says so itself; where not, its owner types the date in.
+    tells_expiry: ClassVar[bool] = False
+    # The silent ends: what ends tokens here without a date of their own.
+    lifetimes: ClassVar[tuple[Lifetime, ...]] = ()
+    # How many tokens one account may have from one OAuth app with the same scopes; one more ends the oldest.
+    most_authorizations: ClassVar[int | None] = None
 
     def __init__(self, *, host: HostFacts, door: Door, now: Callable[[], datetime]) -> None:
         self.host = host

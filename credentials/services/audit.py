@@ -68,6 +68,7 @@ DATA_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "attempts": int,
     "credentials": int,
     "days": int,
+    "seq": int,
     "event": str,
     "to": str,
 }

@@ -74,6 +74,14 @@ def expiring(credential: Credential, *, now: datetime) -> None:
     )
 
 
+def ends_soon(credential: Credential, *, days: int, at: datetime | None, now: datetime) -> None:
+    """A credential ends within so many days; 0 and None where it may end on any day.
+
+    Called once per end and threshold by services/calendar. The status ``expiring`` that comes along is not
+    announced apart.
+    """
+
+
 def disconnected(credential: Credential, *, reason: RevocationReason, now: datetime) -> None:
     """An account was disconnected, whatever the reason."""
     notices.settle(credential, now=now)

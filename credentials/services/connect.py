@@ -18,7 +18,7 @@ from credentials.models.credential import LABEL_LENGTH
 from credentials.providers import registry, tokens
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
-from credentials.services import audit, changes, hosts, organizations, vault
+from credentials.services import audit, changes, hosts, notices, organizations, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_active, lock_unchanged, subject_of
 from credentials.services.refresh import schedule
@@ -228,8 +228,8 @@ def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None
     credential.refresh_due_at = (
         schedule.due_at(received_at=now, expires_at=credential.expires_at) if refresh else None
     )
-    credential.refreshing_since = credential.refresh_wanted_at = credential.told_days = None
-    credential.refreshing_by, credential.refresh_failures = "", 0
+    credential.refreshing_since = credential.refresh_wanted_at = None
+    credential.refreshing_by, credential.refresh_failures, credential.told = "", 0, {}
     credential.refusals, credential.hold_until, credential.hold_reason = 0, None, ""
     credential.key_id = vault.primary_key_id()
     credential.access_envelope = vault.seal_secret(access, credential.binding("access"))
@@ -244,6 +244,7 @@ def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action
         apply_proof(credential, found.proof, now=now)
     credential.status_detail = "" if found.verdict.ok else found.verdict.code.value
     credential.save()
+    notices.read_ends(credential, now=now)
     organizations.observe(credential, found.organizations, actor=actor, now=now)
     audit.record(
         action,

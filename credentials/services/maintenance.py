@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from credentials.conf import conf
 from credentials.models import (
@@ -17,7 +17,6 @@ from credentials.models import (
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
-from credentials.providers.tokens import Kind
 from credentials.services import audit, audit_proof, changes, pending
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
@@ -50,28 +49,36 @@ def drop_memories(*, now: datetime) -> int:
 
 
 def mark_ends(*, now: datetime) -> int:
-    """Mark credentials whose known end has come or is near. OAuth tokens are short-lived by nature."""
-    # What has a refresh token is renewed by the refresher; its end is not the grant's.
-    live = Credential.objects.filter(status__in=LENDABLE, refresh_envelope=None)
-    over = live.filter(expires_at__lte=now)
-    near = live.filter(status=Status.VALID, expires_at__lte=now + conf.expiring_window, expires_at__gt=now)
+    """Mark credentials whose known end has come. That it comes near is the calendar's to say.
+
+    An access token that is renewed by itself ends with its refresh token. What was marked by a clock that ran
+    ahead is taken back; what the host itself called expired says so in its detail.
+    """
+    live = Credential.objects.filter(status__in=LENDABLE)
+    over = live.filter(
+        Q(refresh_envelope=None, expires_at__lte=now)
+        | Q(refresh_envelope__isnull=False, refresh_ends_at__lte=now)
+    )
     kinds = over.order_by().values_list("kind", flat=True).distinct()
     marked = sum(_mark(over.filter(kind=kind), ended(kind)[0], now=now) for kind in list(kinds))
-    return marked + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING, now=now)
+    early = Credential.objects.filter(status=Status.EXPIRED, status_detail="", expires_at__gt=now)
+    return marked + _mark(early, Status.UNVERIFIED, now=now)
 
 
 def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -> int:
     marked = 0
     for pk in list(credentials.values_list("pk", flat=True)):
         with transaction.atomic():
-            credential = Credential.objects.select_for_update().select_related("host", "owner").get(pk=pk)
-            before = credential.status
-            if before in {status, Status.DISCONNECTED, Status.QUARANTINED}:
+            # Asked again under its lock: a newer secret may have come meanwhile.
+            locked = credentials.select_for_update(of=("self",)).select_related("host", "owner")
+            credential = locked.filter(pk=pk).first()
+            if credential is None:
                 continue
+            before, credential.status = credential.status, status
             Credential.objects.filter(pk=pk).update(status=status)
-            credential.status = status
+            changes.status_changed(credential, before=before, now=now)
             audit.record(
-                "credential.expiring" if status is Status.EXPIRING else "credential.expired",
+                "credential.expiring" if status is Status.UNVERIFIED else "credential.expired",
                 actor=_ACTOR,
                 subject=subject_of(credential),
                 data={"status_before": before, "status": status.value},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from smtplib import SMTPException, SMTPRecipientsRefused
 from typing import Any
 
 from django.core.mail import send_mail
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from credentials.conf import conf
@@ -36,6 +38,13 @@ class Code(StrEnum):
     CREDENTIAL_GIVEN_AWAY = "credential_given_away"
     CREDENTIAL_TAKEN_OVER = "credential_taken_over"
     CREDENTIAL_CLOSED = "credential_closed"
+    ENDS = "ends"
+    MAY_END = "may_end"
+    ENDS_ANY_DAY = "ends_any_day"
+
+
+# A warning ahead of an end. It stays true until the end, so mail that fails is tried again for longer.
+OF_ENDS = (Code.ENDS, Code.MAY_END, Code.ENDS_ANY_DAY)
 
 
 TEXTS: Mapping[Code, Text] = {
@@ -78,6 +87,16 @@ TEXTS: Mapping[Code, Text] = {
         "An administrator has handed a connection to %(host)s (%(account)s) over to you. It was %(person)s's."
     ),
     Code.CREDENTIAL_CLOSED: _("An administrator has disconnected your connection to %(host)s (%(account)s)."),
+    Code.ENDS: _(
+        "Your connection “%(name)s” to %(host)s ends on %(date)s. “What ends when” has the button that renews it."
+    ),
+    Code.MAY_END: _(
+        "Your connection “%(name)s” to %(host)s may end on %(date)s. “What ends when” says why, and what to do."
+    ),
+    Code.ENDS_ANY_DAY: _(
+        "Your connection “%(name)s” to %(host)s may stop working on any day. “What ends when” says why, and "
+        "what to do."
+    ),
 }
 
 # What tells how a credential is, so that only the newest of them is true.
@@ -91,7 +110,9 @@ ABOUT_STATUS = (
 
 def text_of(notice: Notice) -> str:
     """What the notice says, in the active language."""
-    values: dict[str, str] = notice.values
+    values: dict[str, str] = dict(notice.values)
+    if values.get("at"):
+        values["date"] = date_format(localtime(datetime.fromisoformat(values["at"])), "DATE_FORMAT")
     return str(TEXTS[Code(notice.code)]) % values
 
 
@@ -115,6 +136,23 @@ def about_credential(credential: Credential, code: Code, *, now: datetime) -> No
     """Tell the owner what became of a credential, inside the caller's transaction; the newest news counts."""
     settle(credential, now=now)
     values = {"host": credential.host.name, "account": str(credential)}
+
+
+def about_end(
+    credential: Credential, *, kind: str, at: datetime | None, is_certain: bool, now: datetime
+) -> Notice:
+    """Warn the owner that the credential ends ``at``, inside the caller's transaction.
+
+    An earlier warning of the same end that was not read yet counts as read.
+    """
+    read_ends(credential, kinds=(kind,), now=now)
+    code = Code.ENDS_ANY_DAY if at is None else Code.ENDS if is_certain else Code.MAY_END
+    values = {
+        "name": str(credential),
+        "host": credential.host.name,
+        "kind": kind,
+        "at": at.isoformat() if at else "",
+    }
     return Notice.objects.create(
         user=credential.owner, credential=credential, code=code.value, values=values, created_at=now
     )
@@ -142,14 +180,24 @@ def about_credentials(
     )
 
 
+def read_ends(credential: Credential, *, now: datetime, kinds: Collection[str] = ()) -> None:
+    """Warnings of these kinds of ends, or of all, are no news any more: the end was put off."""
+    warned = Notice.objects.filter(credential=credential, code__in=OF_ENDS, read_at=None)
+    if kinds:
+        warned = warned.filter(values__kind__in=list(kinds))
+    warned.update(read_at=now)
+
+
 def mail_due(*, now: datetime) -> int:
     """Mail what was neither mailed nor read yet; how many went out. One that cannot be sent is tried again next time,
-    for a day: by then the page has told it, or it is no news any more. An address that the mail server
-    refuses is not tried again, so that it does not stand before everybody else's."""
+    for a day: by then the page has told it, or it is no news any more; a warning until it is read or its end
+    was put off. An address that the mail server refuses is not tried again, so that it does not stand before
+    everybody else's."""
     sent = 0
     waiting = (
         Notice.objects.select_related("user")
-        .filter(mailed_at=None, read_at=None, created_at__gt=now - _NEWS)
+        .filter(mailed_at=None, read_at=None)
+        .filter(Q(created_at__gt=now - _NEWS) | Q(code__in=OF_ENDS))
         .exclude(user__email="")
         .order_by("created_at")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.text import capfirst
 
@@ -13,7 +13,8 @@ from credentials.models import Credential, Host, Status
 from credentials.models.credential import ended
 from credentials.providers.base import Provider
 from credentials.providers.tokens import Kind
-from credentials.services import hosts
+from credentials.services import calendar, hosts
+from credentials.services.calendar import End
 from credentials.verdicts import Severity, Text, Verdict, VerdictCode
 from credentials.verdicts.wording import verdict as verdict_of
 from credentials.web import board, words
@@ -21,18 +22,31 @@ from credentials.web.board import OrganizationRow
 from credentials.web.verdicts import ShownVerdict, shown
 from credentials.web.words import Badge, ScopeWord
 
+# What ends later than this is on the page of ends only.
+_WORTH_A_WORD = timedelta(days=90)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownEnd:
+    """One end of a credential, with how far away it is."""
+
+    end: End
+    countdown: str
+    is_near: bool
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CredentialCard:
     """Everything a page says about one credential.
 
     ``scopes`` is None while the host does not tell them. ``expires_at`` is None where the credential
-    does not end. ``shown`` explains a status that is not simply well.
+    has no date, or ``is_renewed`` by itself. ``shown`` explains a status that is not simply well.
     """
 
     credential: Credential
     title: str
     kind: Text
+    status: str
     badge: Badge
     shown: ShownVerdict | None
     verdict_tone: str
@@ -43,11 +57,18 @@ class CredentialCard:
     last_used_at: datetime | None
     expires_at: datetime | None
     is_over: bool
+    is_renewed: bool
+    ends: tuple[ShownEnd, ...]
     can_reconnect: bool
     can_replace: bool
     can_test: bool
     can_check: bool
     organizations_url: str
+
+    @property
+    def next_end(self) -> ShownEnd | None:
+        """The next end that has a date, if it is near enough to be worth a word."""
+        return next((one for one in self.ends if one.end.at and one.is_near), None)
 
     @property
     def strangers(self) -> tuple[OrganizationRow, ...]:
@@ -102,13 +123,15 @@ def credential_card(
     # Only an administrator puts back what is quarantined; the owner may still disconnect it.
     is_usable = is_open and credential.status != Status.QUARANTINED
     by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
-    ends = credential.ends_at
+    is_renewed = getattr(credential, "is_paired", False)
+    ends = None if is_renewed else credential.expires_at
     badge = words.status_badge(status)
     verdict = _explained(credential, status, provider)
     return CredentialCard(
         credential=credential,
         title=_title(credential, provider),
         kind=provider.login_title(kind),
+        status=status,
         badge=badge,
         shown=shown(verdict, here=page, anchor="ways") if verdict else None,
         verdict_tone=_tone(badge, verdict),
@@ -119,11 +142,29 @@ def credential_card(
         last_used_at=getattr(credential, "last_used_at", None),
         expires_at=ends,
         is_over=ends is not None and ends <= now,
+        is_renewed=is_renewed,
+        ends=_ends(credential, now=now),
         can_reconnect=by_oauth and is_usable,
         can_replace=is_usable and not by_oauth,
         can_test=is_usable,
         can_check=is_open and credential.is_lendable,
         organizations_url=_organizations_url(credential, provider),
+    )
+
+
+def _ends(credential: Credential, *, now: datetime) -> tuple[ShownEnd, ...]:
+    """Its ends, where the row brought along what tells them."""
+    if not hasattr(credential, "is_paired"):
+        return ()
+    return tuple(shown_end(end, now=now) for end in calendar.ends_of(credential, now=now))
+
+
+def shown_end(end: End, *, now: datetime) -> ShownEnd:
+    """An end as the pages show it."""
+    return ShownEnd(
+        end=end,
+        countdown=words.countdown(end.at, now) if end.at else "",
+        is_near=end.at is not None and end.at - now <= _WORTH_A_WORD,
     )
 
 
@@ -149,7 +190,7 @@ def _account(credential: Credential) -> str:
 
 def _shown_status(credential: Credential, *, now: datetime) -> str:
     """The stored status, unless time alone has changed it since."""
-    ends = credential.ends_at
+    ends = None if getattr(credential, "is_paired", False) else credential.expires_at
     if ends is None or not credential.is_lendable:
         return credential.status
     if ends <= now:

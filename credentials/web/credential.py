@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from credentials.errors import NotFound
-from credentials.forms import LabelForm
-from credentials.services import connect, disconnect, hosts, verify
+from credentials.forms import ExpiryForm, LabelForm
+from credentials.models import Credential
+from credentials.services import calendar, connect, disconnect, hosts, verify
 from credentials.services.circumstances import actor_of_user
 from credentials.web import board, cards, queries
 from credentials.web.reauthentication import recent_authentication_required
@@ -27,10 +29,13 @@ from credentials.web.words import RECEIPT
 @require_safe
 def credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """What is known of a credential."""
-    return _page(request, credential_id, LabelForm())
+    return page(request, credential_id, LabelForm())
 
 
-def _page(request: HttpRequest, credential_id: UUID, form: LabelForm) -> HttpResponse:
+def page(
+    request: HttpRequest, credential_id: UUID, form: LabelForm, expiry_form: ExpiryForm | None = None
+) -> HttpResponse:
+    """The page with its forms, as they were filled in if something is wrong with them."""
     shown = queries.shown_credential(request.user, credential_id)
     here = reverse("credential", args=[credential_id])
     provider = hosts.provider_of(shown.host)
@@ -45,8 +50,14 @@ def _page(request: HttpRequest, credential_id: UUID, form: LabelForm) -> HttpRes
         "organizations": board.explained(card.organizations, provider, changes=changes, here=here),
         "leases": queries.recent_leases(shown),
         "form": form,
+        "expiry_form": (expiry_form or _expiry_form(shown)) if calendar.can_set_expiry(shown) else None,
     }
     return render(request, "credentials/credential.html", context)
+
+
+def _expiry_form(shown: Credential) -> ExpiryForm:
+    known = shown.expires_at.astimezone(UTC).date() if shown.expires_at else None
+    return ExpiryForm(today=timezone.now().date(), initial={"expires_at": known})
 
 
 @never_cache
@@ -80,7 +91,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     chosen = queries.own_credential(request.user, credential_id)
     form = LabelForm(request.POST)
     if not form.is_valid():
-        return _page(request, credential_id, form)
+        return page(request, credential_id, form)
     connect.rename(
         actor=actor_of_user(request.META, request.user), credential=chosen, label=form.cleaned_data["label"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 
 from credentials.errors import NotFound
 from credentials.models import (
@@ -18,7 +18,7 @@ from credentials.models import (
     Revocation,
     Status,
 )
-from credentials.services import notices
+from credentials.services import calendar, notices
 
 # A page has no use for what is sealed, so it does not even load it.
 _SEALED = ("access_envelope", "refresh_envelope", "fingerprint")
@@ -37,18 +37,17 @@ def own_credential(user: Any, credential_id: UUID) -> Credential:
     return credential
 
 
+def own(user: Any) -> QuerySet[Credential]:
+    """The user's connected credentials, plainly."""
+    return Credential.objects.filter(owner=user).exclude(status=Status.DISCONNECTED)
+
+
 def own_credentials(user: Any) -> QuerySet[Credential]:
-    """The user's connected credentials for showing, each with ``last_used_at``."""
-    latest = Lease.objects.filter(credential=OuterRef("pk")).order_by("-created_at")
+    """The user's connected credentials for showing, each with ``last_used_at`` and what tells its ends."""
     return (
-        Credential.objects.select_related("host", "owner")
+        calendar.prepared(own(user))
         .prefetch_related("organizations__organization")
         .defer(*_SEALED)
-        .filter(owner=user)
-        .exclude(status=Status.DISCONNECTED)
-        .annotate(
-            last_used_at=Subquery(latest.values("created_at")[:1]),
-        )
         .order_by("host__name", "created_at")
     )
 

@@ -7,6 +7,7 @@ from django.urls import path
 from django.views.i18n import set_language
 
 from credentials.web import (
+    calendar,
     connections,
     credential,
     diagnose,
@@ -40,6 +41,8 @@ urlpatterns = [
     path(f"{_ORGANIZATION}request/", organizations.request_access, name="organization_request"),
     path(f"{_ORGANIZATION}denied/", organizations.denied, name="organization_denied"),
     path(f"{_CREDENTIAL}repositories/", repositories.repositories, name="repositories"),
+    path(f"{_CREDENTIAL}expiry/", calendar.expiry, name="credential_expiry"),
+    path("calendar/", calendar.calendar, name="calendar"),
     path("diagnose/", diagnose.diagnose, name="diagnose"),
     path("notices/<uuid:notice_id>/read/", notices.read, name="notice_read"),
     path("revocations/<uuid:revocation_id>/done/", revocations.done, name="revocation_done"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from django.utils.timezone import localdate
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from credentials.models import RevocationReason, Status
@@ -125,6 +128,18 @@ def severity_badge(severity: Severity) -> Badge:
     """How a verdict concerns its reader."""
     word, icon, tone = _SEVERITY[severity]
     return Badge(word=word, icon=icon, tone=tone)
+
+
+def countdown(at: datetime, now: datetime) -> str:
+    """How far away a day is, as people count: by dates."""
+    days = (localdate(at) - localdate(now)).days
+    if at <= now:
+        return gettext("over")
+    if days <= 0:
+        return gettext("today")
+    if days == 1:
+        return gettext("tomorrow")
+    return ngettext("in %(days)s day", "in %(days)s days", days) % {"days": days}
 
 
 def scope_words(provider: Provider, scopes: tuple[str, ...]) -> tuple[ScopeWord, ...]:

@@ -98,6 +98,7 @@ def addresses(held: list[Credential]) -> list[str]:
         reverse("connect_choose"),
         reverse("connect", kwargs={"slug": "github"}),
         reverse("token", kwargs={"slug": "bitbucket"}),
+        reverse("calendar"),
         reverse("diagnose"),
         reverse("repositories", kwargs={"credential_id": held[0].pk}),
         reverse("help_index"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -28,6 +29,7 @@ from credentials.providers.facts import (
     Verification,
 )
 from credentials.providers.http import Auth, Basic, Bearer
+from credentials.providers.lifetimes import Lifetime, Rule
 from credentials.providers.reading import identifier, member, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
@@ -55,6 +57,22 @@ class Bitbucket(BitbucketRepositories):
     title: ClassVar[str] = "Bitbucket"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.API_TOKEN, Kind.ACCESS_TOKEN})
     default_kind: ClassVar[Kind] = Kind.API_TOKEN
+    lifetimes: ClassVar[tuple[Lifetime, ...]] = (
+        Lifetime(
+            rule=Rule.UNRENEWED,
+            kinds=(Kind.OAUTH,),
+            life=timedelta(days=90),
+            words=_("3 months"),
+            source="https://community.developer.atlassian.com/t/99003",
+        ),
+        Lifetime(
+            rule=Rule.LONGEST,
+            kinds=(Kind.API_TOKEN,),
+            life=timedelta(days=365),
+            words=_("a year"),
+            source="https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/",
+        ),
+    )
     other_scopes: ClassVar[Mapping[str, Text]] = {
         "repository": _("Reads private repositories."),
         "account": _("Shows whose account it is, and which workspaces it belongs to."),

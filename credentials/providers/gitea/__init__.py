@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ from credentials.providers.facts import (
 from credentials.providers.gitea.repositories import GiteaRepositories
 from credentials.providers.grants import OAuthGrant
 from credentials.providers.http import Auth, Bearer, path_segment
+from credentials.providers.lifetimes import Lifetime, Rule
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
@@ -54,6 +56,15 @@ class Gitea(GiteaRepositories):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN})
     # Its access tokens are signed and live to their end. https://docs.gitea.com/development/oauth2-provider
     refresh_ends_access: ClassVar[bool] = False
+    lifetimes: ClassVar[tuple[Lifetime, ...]] = (
+        Lifetime(
+            rule=Rule.UNRENEWED,
+            kinds=(Kind.OAUTH,),
+            life=timedelta(hours=730),
+            words=_("a month"),
+            source="https://docs.gitea.com/administration/config-cheat-sheet#oauth2-oauth2",
+        ),
+    )
     other_scopes: ClassVar[Mapping[str, Text]] = {
         "write:repository": _("Changes repositories. An import does not need it."),
         "all": _("Changes everything you may change. An import does not need it."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ from credentials.providers.github.links import LOGIN
 from credentials.providers.github.memberships import refused_fact
 from credentials.providers.github.wordings import read_expiry
 from credentials.providers.http import Basic, path_segment
+from credentials.providers.lifetimes import Lifetime, Rule
 from credentials.providers.reading import identifier, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text
@@ -54,6 +56,8 @@ _NOT_OFFERED = frozenset(
     }
 )
 _READS_CODE = frozenset({"repo"})
+# Where GitHub says what ends a token by itself.
+_ENDINGS = "https://docs.github.com/authentication/keeping-your-account-and-data-secure/token-expiration-and-revocation"
 
 
 class GitHub(GitHubApi):
@@ -64,6 +68,17 @@ class GitHub(GitHubApi):
     kinds: ClassVar[frozenset[Kind]] = frozenset(
         {Kind.OAUTH, Kind.PERSONAL_TOKEN, Kind.FINE_GRAINED_TOKEN, Kind.APP_TOKEN}
     )
+    tells_expiry: ClassVar[bool] = True
+    lifetimes: ClassVar[tuple[Lifetime, ...]] = (
+        Lifetime(
+            rule=Rule.UNUSED,
+            kinds=(Kind.PERSONAL_TOKEN, Kind.FINE_GRAINED_TOKEN, Kind.OAUTH),
+            life=timedelta(days=365),
+            words=_("a year"),
+            source=_ENDINGS,
+        ),
+    )
+    most_authorizations: ClassVar[int | None] = 10  # _ENDINGS, too
     other_scopes: ClassVar[Mapping[str, Text]] = {
         "public_repo": _("Changes public repositories; private ones stay closed."),
         "user": _("Changes the profile. An import does not need it."),

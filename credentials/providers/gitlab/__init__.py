@@ -36,6 +36,7 @@ from credentials.providers.facts import (
 from credentials.providers.gitlab.organizations import GitLabOrganizations
 from credentials.providers.gitlab.repositories import GitLabRepositories
 from credentials.providers.http import Auth, Bearer
+from credentials.providers.lifetimes import Lifetime, Rule
 from credentials.providers.reading import identifier, lifetime, member, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text, VerdictCode
@@ -91,6 +92,17 @@ class GitLab(GitLabOrganizations, GitLabRepositories):
     name: ClassVar[str] = "gitlab"
     title: ClassVar[str] = "GitLab"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN, Kind.ACCESS_TOKEN})
+    tells_expiry: ClassVar[bool] = True
+    # Counts only while GitLab could not be asked: one that says there is no date has the rule switched off.
+    lifetimes: ClassVar[tuple[Lifetime, ...]] = (
+        Lifetime(
+            rule=Rule.LONGEST,
+            kinds=(Kind.PERSONAL_TOKEN, Kind.ACCESS_TOKEN),
+            life=timedelta(days=365),
+            words=_("a year"),
+            source="https://docs.gitlab.com/user/profile/personal_access_tokens/",
+        ),
+    )
     other_scopes: ClassVar[Mapping[str, Text]] = {
         "api": _("Changes everything you may change. An import does not need it."),
         "read_api": _("Reads everything you may read."),

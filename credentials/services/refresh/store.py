@@ -46,7 +46,7 @@ def _replace(row: Credential, pair: Pair, *, now: datetime) -> None:
     row.sealed_at, row.expires_at = pair.received_at, pair.expires_at
     row.refresh_ends_at = pair.refresh_ends_at
     row.refresh_due_at = schedule.due_at(received_at=pair.received_at, expires_at=pair.expires_at)
-    row.refresh_wanted_at = row.refreshing_since = row.told_days = row.hold_until = None
+    row.refresh_wanted_at = row.refreshing_since = row.hold_until = None
     row.refreshing_by, row.refresh_failures, row.refusals, row.hold_reason = "", 0, 0, ""
     if pair.scopes is not None:
         row.scopes = list(pair.scopes)

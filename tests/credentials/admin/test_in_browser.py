@@ -45,6 +45,8 @@ def looked_at(alice: User) -> Stock:
     for credential, status in zip(made.credentials, Status, strict=True):
         if status != Status.DISCONNECTED:
             Credential.objects.filter(pk=credential.pk).update(status=status)
+    soon = timezone.now() + timedelta(days=5)
+    Credential.objects.filter(pk=made.credentials[0].pk).update(expires_at=soon)
     builders.access(
         made.credentials[0],
         "assxxx",
@@ -76,6 +78,7 @@ def pages_to_see(made: Stock) -> list[str]:
         page(Host, "add"),
         page(Host, "change", made.host.pk),
         page(Credential, "change", made.credentials[0].pk),
+        page(Credential, "calendar"),
         page(Organization, "change", Organization.objects.get(key="assxxx").pk),
         page(HostHealth, "change", made.host.pk),
         page(ServiceClient, "add"),

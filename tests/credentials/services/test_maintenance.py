@@ -65,9 +65,7 @@ def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before() -> None:
         (Status.VALID, timedelta(0), Status.EXPIRED),
         (Status.LIMITED, -DAY, Status.EXPIRED),
         (Status.EXPIRING, -DAY, Status.EXPIRED),
-        (Status.VALID, timedelta(seconds=1), Status.EXPIRING),
-        (Status.VALID, 14 * DAY, Status.EXPIRING),
-        (Status.VALID, 15 * DAY, Status.VALID),
+        (Status.VALID, timedelta(seconds=1), Status.VALID),
         (Status.VALID, None, Status.VALID),
         (Status.LIMITED, DAY, Status.LIMITED),
         (Status.EXPIRING, DAY, Status.EXPIRING),
@@ -77,7 +75,7 @@ def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before() -> None:
         (Status.EXPIRED, -DAY, Status.EXPIRED),
     ],
 )
-def test_a_known_end_that_came_or_is_near_is_marked_and_recorded(
+def test_a_known_end_that_came_is_marked_and_recorded(
     alice: User, before: Status, ends_in: timedelta | None, after: Status
 ) -> None:
     ends = None if ends_in is None else NOW + ends_in
@@ -88,7 +86,7 @@ def test_a_known_end_that_came_or_is_near_is_marked_and_recorded(
     stored.refresh_from_db()
     assert stored.status == after
     assert marked == (before != after)
-    events = AuditEvent.objects.filter(action__in=("credential.expired", "credential.expiring"))
+    events = AuditEvent.objects.filter(action="credential.expired")
     assert [event.data for event in events] == [
         {"status_before": before.value, "status": after.value} for _ in range(marked)
     ]
@@ -96,13 +94,38 @@ def test_a_known_end_that_came_or_is_near_is_marked_and_recorded(
     assert audit_proof.verify().holds
 
 
-def test_an_oauth_token_is_short_lived_by_nature_and_gives_no_warning(alice: User) -> None:
-    stored = builders.credential(
-        alice, builders.host(), kind=Kind.OAUTH, expires_at=NOW + timedelta(minutes=30)
+def test_what_a_clock_that_ran_ahead_marked_is_taken_back(alice: User) -> None:
+    host = builders.host()
+    early = builders.credential(alice, host, expires_at=NOW + timedelta(hours=20))
+    told = builders.credential(
+        alice, host, status=Status.EXPIRED, status_detail="token_expired", expires_at=NOW + DAY
     )
+
+    assert maintenance.mark_ends(now=NOW + DAY) == 1
+    assert maintenance.mark_ends(now=NOW) == 1
+
+    early.refresh_from_db()
+    told.refresh_from_db()
+    assert early.status == Status.UNVERIFIED
+    assert told.status == Status.EXPIRED, "its host said so"
+
+
+@pytest.mark.parametrize(("refresh_ends_in", "after"), [(DAY, "valid"), (-DAY, "reconnect_required")])
+def test_a_pair_ends_with_its_refresh_token(alice: User, refresh_ends_in: timedelta, after: str) -> None:
+    stored = builders.credential(
+        alice,
+        builders.host(),
+        kind=Kind.OAUTH,
+        expires_at=NOW - timedelta(hours=1),
+        refresh_ends_at=NOW + refresh_ends_in,
+    )
+    sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
+    Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
+
     maintenance.mark_ends(now=NOW)
+
     stored.refresh_from_db()
-    assert stored.status == Status.VALID
+    assert stored.status == after
 
 
 def test_an_oauth_grant_at_its_end_asks_for_its_owner_whoever_looks_first(alice: User) -> None:
