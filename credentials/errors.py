@@ -13,6 +13,7 @@ ForgekeyError
 │   └── AddressForbidden          resolves to where no request may go
 ├── ProviderError
 │   ├── ProviderUnreachable       outage, cut connection, 5xx, HTML instead of JSON (retryable)
+│   │   └── RefreshUnavailable    a new access token is needed and cannot be had just now (retryable)
 │   ├── ProviderRateLimited       primary or secondary quota is spent (retryable)
 │   ├── ProviderAnswerUnexpected  an answer no rule explains: a fact stays unknown (retryable)
 │   │   └── RepositoryMoved       the repository goes by another name now (retryable)
@@ -135,6 +136,21 @@ class ProviderUnreachable(ProviderError):
 
     code = "host_unreachable"
     retryable = True
+
+
+class RefreshUnavailable(ProviderUnreachable):
+    """A new access token is needed and cannot be had at this moment; the grant is not lost.
+
+    ``retry_after`` is when to ask again.
+    """
+
+    code = "refresh_unavailable"
+
+    def __init__(
+        self, message: str = "", *, evidence: str = "", retry_after: timedelta = timedelta(seconds=30)
+    ) -> None:
+        super().__init__(message, evidence=evidence)
+        self.retry_after = retry_after
 
 
 class ProviderRateLimited(ProviderError):

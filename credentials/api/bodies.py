@@ -79,7 +79,7 @@ def credential_body(credential: Credential) -> dict[str, Any]:
         "scopes": credential.scopes,
         "status": credential.status,
         "status_detail": credential.status_detail,
-        "expires_at": timestamp(credential.expires_at),
+        "expires_at": timestamp(credential.ends_at),
         "last_verified_at": timestamp(credential.last_verified_at),
         "last_used_at": timestamp(getattr(credential, "last_used_at", None)),
         "created_at": timestamp(credential.created_at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Literal
 
 from django.conf import settings
@@ -183,6 +184,11 @@ class Credential(models.Model):
     def is_renewable(self) -> bool:
         """Whether a new access token can be had without its owner (RFC 6749 section 6)."""
         return self.refresh_envelope is not None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When its owner has to act: the end of a token, or of the grant that makes new ones."""
+        return self.refresh_ends_at if self.is_renewable else self.expires_at
 
     @property
     def is_lendable(self) -> bool:

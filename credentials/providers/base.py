@@ -59,6 +59,8 @@ class Provider(ABC):
     oauth_available: ClassVar[bool] = True
     kinds: ClassVar[frozenset[Kind]]
     default_kind: ClassVar[Kind] = Kind.PERSONAL_TOKEN
+    # Whether a refresh ends the access token that came before; where nothing is known, it is taken to.
+    refresh_ends_access: ClassVar[bool] = True
     # What those scopes mean that the guide does not mention: they come by OAuth, or by a person's own choice.
     other_scopes: ClassVar[Mapping[str, Text]] = {}
 

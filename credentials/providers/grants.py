@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from credentials.crypto.secret import Secret
 from credentials.errors import ProviderAnswerUnexpected, ProviderUnreachable, TokenRejected
@@ -15,6 +15,10 @@ from credentials.providers.tokens import clean
 # All others concern our request, our client registration or the provider's health: they must never
 # make a stored credential look revoked.
 _GRANT_REFUSED = frozenset({"invalid_grant", "bad_refresh_token", "bad_verification_code"})
+# What a token endpoint says of our client, as evidence: the operator's to mend, never the person's.
+CLIENT_REFUSED = frozenset(
+    f"oauth: {code}" for code in ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
+)
 _OUT_OF_ORDER = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 
 
@@ -27,6 +31,10 @@ class OAuthGrant:
     scopes: tuple[str, ...] | None
     expires_in: int | None
     refresh_expires_in: int | None
+
+    def with_refresh(self, refresh: Secret) -> OAuthGrant:
+        """The same grant with the refresh token that stays good beside it."""
+        return replace(self, refresh=refresh)
 
 
 def read_grant(answer: object) -> OAuthGrant:

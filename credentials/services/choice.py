@@ -13,6 +13,7 @@ from uuid import UUID
 
 from credentials.models import Status
 from credentials.models.credential import LENDABLE, ended
+from credentials.services.refresh import schedule
 from credentials.verdicts import VerdictCode
 
 
@@ -36,7 +37,8 @@ class Reason(StrEnum):
 class Candidate:
     """One credential as the lend path reads it. ``organization`` is the longest accessible organization
     whose segments begin the repository's path, empty if none; ``verdict`` and ``verdict_at`` what is
-    remembered of this very repository; until ``hold_until`` the credential is left alone."""
+    remembered of this very repository; until ``hold_until`` the credential is left alone. The token of one
+    that ``is_renewable`` can be renewed before it is lent."""
 
     id: UUID
     owner_id: object
@@ -62,6 +64,17 @@ class Candidate:
     verdict: str = ""
     verdict_at: datetime | None = None
     hold_until: datetime | None = None
+    is_renewable: bool = False
+    is_refreshing: bool = False
+    sealed_at: datetime | None = None
+
+    def lives(self, *, need: timedelta, now: datetime) -> bool:
+        """Whether its present token can be lent for ``need``: one that is being renewed may end at once."""
+        if self.is_refreshing:
+            return False
+        if not self.is_renewable:
+            return self.expires_at is None or self.expires_at >= now + need
+        return schedule.lives(expires_at=self.expires_at, sealed_at=self.sealed_at, need=need, now=now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +141,7 @@ def is_supported(choice: Choice, segments: Sequence[str]) -> bool:
 def _unusable(item: Candidate, *, min_valid: timedelta, now: datetime) -> Reason | None:
     if item.status not in LENDABLE or item.access_envelope is None:
         return Reason.NOT_USABLE
-    if item.expires_at is not None and item.expires_at < now + min_valid:
+    if not item.is_renewable and not item.lives(need=min_valid, now=now):
         return Reason.EXPIRES_TOO_SOON
     if item.hold_until is not None and item.hold_until > now:
         return Reason.RESTS

@@ -21,6 +21,7 @@ from credentials.providers.tokens import Kind, Recognition
 from credentials.services import audit, hosts, organizations, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
+from credentials.services.refresh import schedule
 from credentials.services.verify import Look, apply_proof, look
 from credentials.verdicts import Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
@@ -188,7 +189,8 @@ def _store(
     credential.kind = login.kind.value
     credential.email, credential.username = entry.email, entry.username
     credential.label = entry.label or credential.label
-    credential.expires_at = entry.expires_at
+    credential.expires_at, credential.refresh_ends_at = entry.expires_at, None
+    credential.oauth_redirect_uri = ""
     credential.scopes, credential.status = None, Status.UNVERIFIED
     put_secret(credential, access=login.token, refresh=None, now=now)
     save_with_facts(credential, found, actor=actor, action=action, now=now)
@@ -202,8 +204,14 @@ def _lock_unchanged(credential: Credential) -> None:
 
 
 def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None, now: datetime) -> None:
+    """Seal a new secret into the row, which the caller saves; what was known of the old one's life goes."""
     credential.generation += 1
     credential.sealed_at = now
+    credential.refresh_due_at = (
+        schedule.due_at(received_at=now, expires_at=credential.expires_at) if refresh else None
+    )
+    credential.refreshing_since = credential.refresh_wanted_at = credential.told_days = None
+    credential.refreshing_by, credential.refresh_failures = "", 0
     credential.refusals, credential.hold_until, credential.hold_reason = 0, None, ""
     credential.key_id = vault.primary_key_id()
     credential.access_envelope = vault.seal_secret(access, credential.binding("access"))

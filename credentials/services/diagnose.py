@@ -18,17 +18,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credentials.conf import conf
-from credentials.errors import CryptoError, TooManyRequests
+from credentials.errors import CryptoError, RefreshUnavailable, TooManyRequests
 from credentials.models import AccessState, AuditEvent, Credential, Hold, RepositoryAccess, Status
 from credentials.models.audit import Action
 from credentials.models.credential import LENDABLE, ended
-from credentials.providers.facts import OrganizationFact, OrganizationState
+from credentials.providers.facts import Login, OrganizationFact, OrganizationState
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.services import audit, circuit_breaker, holds, organizations, reach, rejection
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import REFUSAL_KEPT, STATUS_VERDICTS, rank
 from credentials.services.explain import explain
-from credentials.services.logins import lock_unchanged, open_login, subject_of
+from credentials.services.logins import lock_unchanged, subject_of
+from credentials.services.opening import open_login, reopen
 from credentials.services.reach import Finding
 from credentials.services.rejection import DEAD
 from credentials.services.targets import Target, find_target
@@ -265,12 +266,29 @@ def examine(credential: Credential, found: Target, *, actor: Actor, now: Callabl
     early = _without_asking(credential, found, now=now())
     if early is not None:
         return early
+    repository = found.address.text[:1000]
     try:
-        login = open_login(credential, actor=actor, purpose="diagnosis", repository=found.address.text[:1000])
+        login = open_login(credential, actor=actor, purpose="diagnosis", repository=repository, now=now)
     except CryptoError as problem:
         check = Check(step="secret", result=problem.code, at=now())
         return Finding(code=VerdictCode.UNKNOWN, checks=(check,), known=False)
-    finding = reach.walk(
+    except RefreshUnavailable as problem:
+        check = Check(step="credential", result=problem.evidence, at=now())
+        return Finding(code=VerdictCode.HOST_UNREACHABLE, checks=(check,), known=False)
+    # The refresh may just have found that the grant has ended.
+    early = _without_asking(credential, found, now=now())
+    if early is not None:
+        return early
+    finding = _walk(credential, found, login, now=now)
+    if finding.code in DEAD:
+        again = reopen(credential, actor=actor, purpose="diagnosis", repository=repository, now=now)
+        finding = _walk(credential, found, again, now=now) if again is not None else finding
+        early = _without_asking(credential, found, now=now())
+    return early or _keep(credential, found, finding, actor=actor, now=now())
+
+
+def _walk(credential: Credential, found: Target, login: Login, *, now: Callable[[], datetime]) -> Finding:
+    return reach.walk(
         found.provider,
         found.place,
         login,
@@ -278,7 +296,6 @@ def examine(credential: Credential, found: Target, *, actor: Actor, now: Callabl
         lacks=tuple(credential.missing_scopes),
         now=now,
     )
-    return _keep(credential, found, finding, actor=actor, now=now())
 
 
 def _without_asking(credential: Credential, found: Target, *, now: datetime) -> Finding | None:
@@ -286,7 +303,8 @@ def _without_asking(credential: Credential, found: Target, *, now: datetime) -> 
     if credential.status not in LENDABLE:
         code = STATUS_VERDICTS.get(Status(credential.status), VerdictCode.UNKNOWN)
         return Finding(code=code, checks=(Check(step="credential", result=credential.status, at=now),))
-    if credential.expires_at is not None and credential.expires_at <= now:
+    is_over = credential.expires_at is not None and credential.expires_at <= now
+    if is_over and not credential.is_renewable:
         return Finding(
             code=ended(credential.kind)[1], checks=(Check(step="credential", result="expired", at=now),)
         )

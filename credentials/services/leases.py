@@ -166,5 +166,7 @@ def candidate_of(credential: Credential) -> Candidate:
         created_at=credential.created_at,
         generation=credential.generation,
         access_envelope=bytes(credential.access_envelope) if credential.access_envelope else None,
+        is_renewable=credential.is_renewable,
+        sealed_at=credential.sealed_at,
         organization="",
     )

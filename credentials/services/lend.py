@@ -7,7 +7,7 @@ SELECT, and nothing is opened before the lease and its event are committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,9 +29,10 @@ from credentials.errors import (
     InputInvalid,
     KeyUnavailable,
     NoUsableCredential,
+    RefreshUnavailable,
     TooManyRequests,
 )
-from credentials.models import Lease, Scope, ServiceClient
+from credentials.models import Credential, Lease, Scope, ServiceClient
 from credentials.models.credential import secret_binding
 from credentials.providers import registry
 from credentials.providers.facts import Login
@@ -41,10 +42,13 @@ from credentials.services import audit, choice, clients, diagnose, lend_statemen
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import Candidate, Choice, Judged
 from credentials.services.clients import PresentedKey
+from credentials.services.refresh import ensure
 from credentials.verdicts import Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 
 MAX_MIN_VALID = 86_400
+# A refresh, or another change, between the two statements is met by looking again.
+_TRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,17 +100,31 @@ def lend(
     """Lend the credential that serves ``request``.
 
     Raises NotAuthenticated and PermissionRefused (the key), InputInvalid, NoUsableCredential (with the
-    verdict), AuditUnavailable (nothing was opened), KeyUnavailable.
+    verdict), AuditUnavailable (nothing was opened), KeyUnavailable, RefreshUnavailable (a new token is needed
+    and cannot be had now), Conflict.
     """
     lend_statements.refuse_inside_a_transaction()
-    found, actor = _settled(key, request, address=address, request_id=request_id, now=now)
-    moment = now()
-    chosen = _chosen(found, request, actor=actor, now=moment)
-    lease = _lease(found, chosen, request, now=moment)
-    if not _commit(lease, chosen, request, actor=actor):
-        # Between the two statements the credential was replaced, quarantined or disconnected.
-        raise Conflict("The credential changed at this moment. Ask again.")
-    return _open(lease, chosen, found)
+    need = timedelta(seconds=request.min_valid_seconds)
+    stale: dict[UUID, RefreshUnavailable] = {}
+    for _try in range(_TRIES):
+        found, actor = _settled(key, request, address=address, request_id=request_id, without=stale, now=now)
+        if found.choice.chosen is None and stale:
+            raise next(iter(stale.values()))
+        chosen = _chosen(found, request, actor=actor, now=now())
+        if not chosen.lives(need=need, now=now()):
+            # With a new token, or without this credential, everything is looked at again.
+            try:
+                _refresh(chosen, need=need, now=now)
+            except RefreshUnavailable as problem:
+                stale[chosen.id] = problem
+            continue
+        lease = _lease(found, chosen, request, now=now())
+        if _commit(lease, chosen, request, actor=actor):
+            return _open(lease, chosen, found)
+    if stale:
+        raise next(iter(stale.values()))
+    # Between the two statements the credential was replaced, refreshed, quarantined or disconnected.
+    raise Conflict("The credential changed at this moment. Ask again.")
 
 
 def preview(
@@ -138,13 +156,14 @@ def _settled(
     *,
     address: str,
     request_id: str,
+    without: Collection[UUID] = (),
     now: Callable[[], datetime],
 ) -> tuple[_Found, Actor]:
     """The choice; where nothing known speaks for the chosen credential, its host is asked first.
 
     What the host says is remembered, so that the next lease for the repository goes without.
     """
-    found = _find(key, request, address=address, now=now())
+    found = _find(key, request, address=address, without=without, now=now())
     actor = clients.actor_of(found.client, request_id=request_id, address=address)
     if found.address is None or found.choice.chosen is None or found.supported:
         return found, actor
@@ -160,7 +179,8 @@ def _settled(
         # It names the host and no repository, as Git's credential protocol does by default; or this
         # person's repositories were looked into so often just now that the host is spared.
         return found, actor
-    return replace(_find(key, request, address=address, now=now()), looked=looked.verdict), actor
+    again = _find(key, request, address=address, without=without, now=now())
+    return replace(again, looked=looked.verdict), actor
 
 
 def _owner(found: _Found) -> AbstractBaseUser:
@@ -168,7 +188,14 @@ def _owner(found: _Found) -> AbstractBaseUser:
     return owner
 
 
-def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: datetime) -> _Found:
+def _find(
+    key: PresentedKey,
+    request: LeaseRequest,
+    *,
+    address: str,
+    without: Collection[UUID],
+    now: datetime,
+) -> _Found:
     target = _target(request)
     segments = folded(target.segments) if target else ()
     rows = lend_statements.select(
@@ -186,7 +213,9 @@ def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: dateti
     clients.require_scope(client, Scope.CREDENTIALS_LEND)
     owner_id = lend_statements.owner_of(rows[0])
     here = lend_statements.at_place(rows, target)
-    candidates = lend_statements.candidates_of(here, segments=segments)
+    candidates = [
+        item for item in lend_statements.candidates_of(here, segments=segments) if item.id not in without
+    ]
     allowed = [item for item in candidates if not client.hosts or item.host_slug in client.hosts]
     below = segments[len(lend_statements.place_of(allowed[0].web_url)[1]) :] if allowed else ()
     made = choice.choose(
@@ -204,6 +233,16 @@ def _find(key: PresentedKey, request: LeaseRequest, *, address: str, now: dateti
         host_known=bool(here),
         supported=choice.is_supported(made, below),
     )
+
+
+def _refresh(chosen: Candidate, *, need: timedelta, now: Callable[[], datetime]) -> None:
+    credential = Credential.objects.select_related("host", "owner").filter(pk=chosen.id).first()
+    if credential is None or credential.generation != chosen.generation:
+        return
+    if credential.refreshing_since is not None:
+        ensure.settled(credential, now=now)
+    else:
+        ensure.fresh(credential, min_valid=need, now=now)
 
 
 def _target(request: LeaseRequest) -> RepositoryAddress | None:
@@ -281,6 +320,7 @@ def _lease(found: _Found, chosen: Candidate, request: LeaseRequest, *, now: date
         chosen_because=str(found.choice.because),
         created_at=now,
         expires_at=now + conf.lease_duration,
+        reserved_until=now + timedelta(seconds=request.min_valid_seconds),
     )
 
 
@@ -299,7 +339,9 @@ def _commit(lease: Lease, chosen: Candidate, request: LeaseRequest, *, actor: Ac
         data={"lease": str(lease.pk), "reason": lease.chosen_because, "generation": chosen.generation},
     )
     try:
-        return lend_statements.insert(lease, event, generation=chosen.generation)
+        return lend_statements.insert(
+            lease, event, generation=chosen.generation, is_renewable=chosen.is_renewable
+        )
     except DatabaseError as error:
         raise AuditUnavailable("The lease could not be recorded; nothing was opened.") from error
 

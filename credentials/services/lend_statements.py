@@ -33,8 +33,9 @@ _COLUMNS = """
     credential.label, credential.status, credential.account_id, credential.account_name,
     credential.email, credential.username, credential.expires_at, credential.last_verified_at,
     credential.created_at, credential.generation, credential.access_envelope, credential.hold_until,
-    credential.hold_reason, board.key AS organization, memory.key AS memory_key, memory.verdict,
-    memory.checked_at AS verdict_at
+    credential.hold_reason, credential.sealed_at, credential.refreshing_since,
+    credential.refresh_envelope IS NOT NULL AS is_renewable, board.key AS organization,
+    memory.key AS memory_key, memory.verdict, memory.checked_at AS verdict_at
 """
 # As they are called in a row. The cursor knows them too, but looks each one up for every request.
 _NAMES = tuple(column.split()[-1].rpartition(".")[2] for column in _COLUMNS.split(","))
@@ -254,6 +255,9 @@ def _candidate(known: _Known) -> Candidate:
         verdict_at=_time(known.verdict_at),
         # A spent quota of the API does not concern Git.
         hold_until=_time(row["hold_until"]) if row["hold_reason"] == Hold.REFUSED else None,
+        is_renewable=bool(row["is_renewable"]),
+        is_refreshing=row["refreshing_since"] is not None,
+        sealed_at=_time(row["sealed_at"]),
     )
 
 
@@ -284,15 +288,18 @@ def _lease_columns() -> audit.Columns:
     return audit.columns_of(Lease)
 
 
-def insert(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
+def insert(lease: Lease, event: AuditEvent, *, generation: int, is_renewable: bool = False) -> bool:
     """Commit lease and event together; False, and nothing written, where the credential is no longer
-    lendable in the generation that was read.
+    lendable in the generation that was read, or is being refreshed.
+
+    The row of one that ``is_renewable`` is locked by the statement: a refresh either sees the lease, and
+    leaves its token alone as long as it is reserved, or is seen by it.
 
     Raises RuntimeError inside another transaction: it could roll back after the secret left.
     """
     refuse_inside_a_transaction()
     if connection.vendor == "postgresql":
-        return _insert_at_once(lease, event, generation=generation)
+        return _insert_at_once(lease, event, generation=generation, locked=is_renewable)
     with transaction.atomic():
         return _insert_one_by_one(lease, event, generation=generation)
 
@@ -309,7 +316,7 @@ def _only_a_test() -> bool:
 
 
 _STILL_LENDABLE = (
-    "SELECT 1 FROM credentials_credential WHERE id = %s AND generation = %s "
+    "SELECT 1 FROM credentials_credential WHERE id = %s AND generation = %s AND refreshing_since IS NULL "
     f"AND status IN ({', '.join(['%s'] * len(LENDABLE))})"
 )
 
@@ -330,19 +337,22 @@ def _lease_sql(source: str) -> str:
 
 
 @cache
-def _lease_and_event_sql() -> str:
+def _lease_and_event_sql(*, locked: bool) -> str:
     head = "RETURNING seq, link)"
+    # Whoever has to wait for the lock looks at the row again, as it is then.
+    still = f"{_STILL_LENDABLE} FOR SHARE" if locked else _STILL_LENDABLE
     return audit.insert_sql().replace(
-        head, f"WHERE EXISTS ({_STILL_LENDABLE}) {head}, lease AS ({_lease_sql('FROM head')})", 1
+        head, f"WHERE EXISTS ({still}) {head}, lease AS ({_lease_sql('FROM head')})", 1
     )
 
 
-def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int) -> bool:
+def _insert_at_once(lease: Lease, event: AuditEvent, *, generation: int, locked: bool) -> bool:
     mac, *event_values = audit.insert_values(event)
     lease_values = audit.row_values(_lease_columns(), lease)
     with connection.cursor() as cursor:
         cursor.execute(
-            _lease_and_event_sql(), [mac, *_still_lendable(lease, generation), *lease_values, *event_values]
+            _lease_and_event_sql(locked=locked),
+            [mac, *_still_lendable(lease, generation), *lease_values, *event_values],
         )
         return bool(cursor.rowcount)
 

@@ -1,16 +1,12 @@
-"""Opens a credential for one question to its host, the event first; and locks its row for the answer."""
+"""How a credential is named in the trail, what its host needs beside the token, and how its row is locked."""
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-
 from credentials.crypto.secret import Secret
-from credentials.errors import Conflict
 from credentials.models import Credential
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind
-from credentials.services import audit, vault
-from credentials.services.audit import Actor, Subject
+from credentials.services.audit import Subject
 
 
 def subject_of(credential: Credential) -> Subject:
@@ -33,24 +29,6 @@ def login_of(credential: Credential, token: Secret) -> Login:
         email=credential.email,
         username=credential.account_name or credential.username,
     )
-
-
-def open_login(credential: Credential, *, actor: Actor, purpose: str, repository: str = "") -> Login:
-    """The login of a credential, opened after its audit event is durable.
-
-    Raises Conflict where its owner is not active any more, AuditUnavailable, KeyUnavailable,
-    EnvelopeInvalid.
-    """
-    if not credential.owner.is_active:
-        raise Conflict(_("The person this credential belongs to is not active here any more."))
-    subject = subject_of(credential)
-    token = vault.open_credential(
-        credential,
-        record=lambda: audit.record_durably(
-            "credential.opened", actor=actor, subject=subject, purpose=purpose, repository=repository
-        ),
-    )
-    return login_of(credential, token)
 
 
 def lock_unchanged(credential: Credential) -> Credential | None:

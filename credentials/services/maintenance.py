@@ -73,7 +73,8 @@ def drop_memories(*, now: datetime) -> int:
 
 def mark_ends(*, now: datetime) -> int:
     """Mark credentials whose known end has come or is near. OAuth tokens are short-lived by nature."""
-    live = Credential.objects.filter(status__in=LENDABLE)
+    # What has a refresh token is renewed by the refresher; its end is not the grant's.
+    live = Credential.objects.filter(status__in=LENDABLE, refresh_envelope=None)
     over = live.filter(expires_at__lte=now)
     near = live.filter(status=Status.VALID, expires_at__lte=now + conf.expiring_window, expires_at__gt=now)
     kinds = over.order_by().values_list("kind", flat=True).distinct()

@@ -20,6 +20,7 @@ from credentials.errors import (
     CryptoError,
     ProviderError,
     ProviderRateLimited,
+    RefreshUnavailable,
     TokenRejected,
 )
 from credentials.models import AccessState, Credential, Host, Organization, OrganizationAccess
@@ -28,7 +29,8 @@ from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
 from credentials.services import audit, circuit_breaker, holds, hosts, notices, rejection
 from credentials.services.audit import Actor
-from credentials.services.logins import lock_unchanged, open_login, subject_of
+from credentials.services.logins import lock_unchanged, subject_of
+from credentials.services.opening import open_login
 from credentials.verdicts import VerdictCode
 
 # An answer that somebody is waiting to see change, and one that only time or a person changes.
@@ -181,7 +183,10 @@ def refresh(
         return False
     if circuit_breaker.is_blocked(credential.host, now=now()):
         return False
-    login = open_login(credential, actor=actor, purpose=purpose)
+    try:
+        login = open_login(credential, actor=actor, purpose=purpose, now=now)
+    except RefreshUnavailable:
+        return False
     provider = hosts.provider_of(credential.host, now=now)
     asked = _ask(provider, login, also=interest_of(credential))
     _keep(credential, asked, actor=actor, now=now())
@@ -357,8 +362,8 @@ def _claim(accesses: Sequence[UUID], *, now: datetime) -> bool:
 
 def _check(credential: Credential, keys: Sequence[str], *, actor: Actor, now: Callable[[], datetime]) -> None:
     try:
-        login = open_login(credential, actor=actor, purpose="organization check")
-    except CryptoError:
-        return  # the operator's to mend; the next one may open
+        login = open_login(credential, actor=actor, purpose="organization check", now=now)
+    except (CryptoError, RefreshUnavailable):
+        return  # the operator's to mend, or the host's; the next one may open
     provider = hosts.provider_of(credential.host, now=now)
     _keep(credential, _ask_each(provider, login, keys), actor=actor, now=now())

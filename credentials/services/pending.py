@@ -47,14 +47,16 @@ def receive_grant(
     host: Host,
     grant: OAuthGrant,
     reconnects: Credential | None,
+    redirect_uri: str = "",
     now: Callable[[], datetime] = timezone.now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> PendingConnection:
     """Keep what an OAuth flow brought back, sealed, until its owner confirms it.
 
-    Raises TokenNotAccepted where the provider refuses what it gave for another reason than not knowing
-    it, or where a reconnect answered for another account; ProviderUnreachable where nobody could be asked
-    whose it is, or the provider does not know its own token even after a few seconds (``sleep`` waits).
+    ``redirect_uri`` is the one of the flow: some providers want it again at each refresh. Raises
+    TokenNotAccepted where the provider refuses what it gave for another reason than not knowing it, or where
+    a reconnect answered for another account; ProviderUnreachable where nobody could be asked whose it is, or
+    the provider does not know its own token even after a few seconds (``sleep`` waits).
     """
     login = Login(token=grant.access, kind=Kind.OAUTH)
     found = _look_patiently(host, login, now=now, sleep=sleep)
@@ -71,6 +73,7 @@ def receive_grant(
         grant=grant,
         found=found,
         scopes=scopes,
+        redirect_uri=redirect_uri,
         now=now(),
     )
 
@@ -96,16 +99,19 @@ def _seal_pending(
     grant: OAuthGrant,
     found: Look,
     scopes: tuple[str, ...] | None,
+    redirect_uri: str,
     now: datetime,
 ) -> PendingConnection:
     assert found.proof is not None  # receive_grant refused everything else
     identity = found.proof.identity
-    expires_in = grant.expires_in
+    expires_in, refresh_ends_in = grant.expires_in, grant.refresh_expires_in
     pending.facts = {
         "account_id": identity.account_id if identity else "",
         "account_name": identity.account_name if identity else "",
         "scopes": list(scopes) if scopes is not None else None,
         "expires_at": (now.timestamp() + expires_in) if expires_in else None,
+        "refresh_ends_at": (now.timestamp() + refresh_ends_in) if refresh_ends_in else None,
+        "redirect_uri": redirect_uri,
         "organizations": [
             fact.name or fact.key
             for fact in found.organizations
@@ -186,8 +192,9 @@ def _store_grant(
     credential.account_id = pending.facts["account_id"]
     credential.account_name = pending.facts["account_name"]
     credential.oauth_client_id = pending.host.client_id
-    ends = pending.facts["expires_at"]
-    credential.expires_at = datetime.fromtimestamp(ends, tz=now.tzinfo) if ends else None
+    credential.oauth_redirect_uri = pending.facts["redirect_uri"]
+    credential.expires_at = _time_of(pending.facts["expires_at"], now=now)
+    credential.refresh_ends_at = _time_of(pending.facts["refresh_ends_at"], now=now)
     credential.status = Status.UNVERIFIED
     put_secret(credential, access=access, refresh=refresh, now=now)
     save_with_facts(
@@ -202,6 +209,10 @@ def _store_grant(
         credential.save(update_fields=["scopes"])
     pending.delete()
     return Connected(credential=credential, verdict=found.verdict, created=created)
+
+
+def _time_of(seconds: float | None, *, now: datetime) -> datetime | None:
+    return datetime.fromtimestamp(seconds, tz=now.tzinfo) if seconds else None
 
 
 def _reconnected(pending: PendingConnection) -> Credential | None:

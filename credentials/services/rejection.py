@@ -48,10 +48,15 @@ def confirm(provider: Provider, login: Login) -> TokenRejected | None:
 
 
 def note(current: Credential, code: VerdictCode, *, actor: Actor, now: datetime) -> bool:
-    """Mark the locked row ``current`` dead and let it rest; False where its token may be too young to tell.
+    """Mark the locked row ``current`` dead and let it rest; False where that is not certain yet, because its
+    token may be too young to tell, or can be renewed.
 
     One that was quarantined meanwhile stays so: only a person takes that back.
     """
+    if current.is_renewable and current.status in LENDABLE:
+        # The token is of no use, but the grant may live: the refresher finds out.
+        Credential.objects.filter(pk=current.pk).update(expires_at=now, refresh_due_at=now)
+        return False
     holds.note_refusal(current, now=now)
     if may_lag(current, now=now):
         return False

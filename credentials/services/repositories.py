@@ -20,7 +20,8 @@ from credentials.models import Credential, Hold
 from credentials.providers.facts import RepositoryPage
 from credentials.services import circuit_breaker, holds, hosts, rejection
 from credentials.services.audit import Actor
-from credentials.services.logins import lock_unchanged, open_login
+from credentials.services.logins import lock_unchanged
+from credentials.services.opening import open_login
 from credentials.verdicts import VerdictCode
 from credentials.verdicts.wording import verdict
 
@@ -47,7 +48,7 @@ def page(
         raise ProviderUnreachable(evidence="left alone for a while after a refusal")
     if circuit_breaker.is_blocked(credential.host, now=now()):
         raise ProviderUnreachable(evidence="not asked: it has not been answering")
-    login = open_login(credential, actor=actor, purpose="repository list")
+    login = open_login(credential, actor=actor, purpose="repository list", now=now)
     provider = hosts.provider_of(credential.host, now=now)
     try:
         return provider.repositories(login, query=query, cursor=cursor)

@@ -12,6 +12,7 @@ import binascii
 import os
 import secrets
 import threading
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -137,6 +138,19 @@ def seal_secret(secret: Secret, binding: Binding) -> bytes:
     """Seal ``secret`` under the primary key, inside the caller's transaction."""
     book_wraps(1)
     return seal(ring(), secret, binding)
+
+
+def seal_booked(secret: Secret, binding: Binding) -> bytes:
+    """Seal ``secret`` under the primary key; the caller booked it with :func:`book_wraps` and committed that."""
+    return seal(ring(), secret, binding)
+
+
+def prove_sealing() -> None:
+    """Seal and open a canary: what is about to be received could be stored. Raises CryptoError."""
+    canary = Binding(model="canary", row=uuid.uuid4(), field="secret", owner="system", host="", generation=1)
+    secret = purposes.new_purpose_key()
+    if unseal(ring(), seal(ring(), secret, canary), canary) != secret:
+        raise CryptoError("The key ring does not open what it sealed.")
 
 
 def rewrap_envelope(blob: bytes, binding: Binding) -> bytes:

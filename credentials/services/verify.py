@@ -16,6 +16,7 @@ from credentials.errors import (
     ProviderError,
     ProviderRateLimited,
     ProviderUnreachable,
+    RefreshUnavailable,
     TokenRejected,
 )
 from credentials.models import Credential, Hold, Host, Status
@@ -25,7 +26,8 @@ from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
 from credentials.services import audit, circuit_breaker, holds, hosts, organizations
 from credentials.services.audit import Actor
-from credentials.services.logins import lock_unchanged, open_login, subject_of
+from credentials.services.logins import lock_unchanged, subject_of
+from credentials.services.opening import open_login, reopen
 from credentials.services.organizations import NOBODY, Interest
 from credentials.services.rejection import DEAD, failed_status, may_lag
 from credentials.verdicts import Check, Verdict, VerdictCode
@@ -113,9 +115,10 @@ def verify(
     early = _not_now(credential, by_hand=by_hand, in_doubt=in_doubt, now=now())
     if early is not None:
         return early
-    login = open_login(credential, actor=actor, purpose=purpose)
-    also = organizations.interest_of(credential)
-    found = look(credential.host, login, also=also, now=now)
+    try:
+        found = _look_renewed(credential, actor=actor, purpose=purpose, now=now)
+    except RefreshUnavailable:
+        return _without_proof(credential, VerdictCode.HOST_UNREACHABLE)
     if found.verdict.code in DEAD and may_lag(credential, now=now()):
         found = replace(found, known=False, verdict=_without_proof(credential, VerdictCode.UNKNOWN))
     with transaction.atomic():
@@ -123,6 +126,22 @@ def verify(
             _keep(current, found, actor=actor, in_doubt=in_doubt, now=now())
     credential.refresh_from_db()
     return found.verdict
+
+
+def _look_renewed(credential: Credential, *, actor: Actor, purpose: str, now: Callable[[], datetime]) -> Look:
+    """Look; where the token is refused but can be renewed, once more with a new one."""
+    login = open_login(credential, actor=actor, purpose=purpose, now=now)
+    also = organizations.interest_of(credential)
+    found = look(credential.host, login, also=also, now=now)
+    if found.verdict.code not in DEAD or not credential.is_renewable:
+        return found
+    again = reopen(credential, actor=actor, purpose=purpose, now=now)
+    if again is not None:
+        return look(credential.host, again, also=also, now=now)
+    # The token is dead; whether the grant is, the refresh has told, or could not.
+    is_over = credential.status == Status.RECONNECT_REQUIRED
+    code = VerdictCode.RECONNECT_REQUIRED if is_over else VerdictCode.UNKNOWN
+    return Look(verdict=_without_proof(credential, code), known=False)
 
 
 def _not_now(credential: Credential, *, by_hand: bool, in_doubt: bool, now: datetime) -> Verdict | None:

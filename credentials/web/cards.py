@@ -100,7 +100,7 @@ def credential_card(
     status = _shown_status(credential, now=now)
     is_open = credential.host.is_enabled
     by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
-    ends = credential.expires_at
+    ends = credential.ends_at
     badge = words.status_badge(status)
     verdict = _explained(credential, status, provider)
     return CredentialCard(
@@ -147,7 +147,7 @@ def _account(credential: Credential) -> str:
 
 def _shown_status(credential: Credential, *, now: datetime) -> str:
     """The stored status, unless time alone has changed it since."""
-    ends = credential.expires_at
+    ends = credential.ends_at
     if ends is None or not credential.is_lendable:
         return credential.status
     if ends <= now:

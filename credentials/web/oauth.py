@@ -114,15 +114,21 @@ def _receive(
 ) -> PendingConnection:
     actor = actor_of_user(request.META, request.user)
     provider = HostProvider(request, host)
+    redirect_uri = HostAdapter(request, host).get_callback_url(request, provider.app)
     grant = oauth.exchange(
         actor=actor,
         host=host,
         code=Secret(request.GET["code"]),
         code_verifier=Secret(state["pkce_code_verifier"]),
-        redirect_uri=HostAdapter(request, host).get_callback_url(request, provider.app),
+        redirect_uri=redirect_uri,
     )
     return pendings.receive_grant(
-        actor=actor, user=request.user, host=host, grant=grant, reconnects=reconnects
+        actor=actor,
+        user=request.user,
+        host=host,
+        grant=grant,
+        reconnects=reconnects,
+        redirect_uri=redirect_uri,
     )
 
 

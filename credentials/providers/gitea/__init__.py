@@ -51,6 +51,8 @@ class Gitea(GiteaRepositories):
     name: ClassVar[str] = "gitea"
     title: ClassVar[str] = "Gitea / Forgejo"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.OAUTH, Kind.PERSONAL_TOKEN})
+    # Its access tokens are signed and live to their end. https://docs.gitea.com/development/oauth2-provider
+    refresh_ends_access: ClassVar[bool] = False
     other_scopes: ClassVar[Mapping[str, Text]] = {
         "write:repository": _("Changes repositories. An import does not need it."),
         "all": _("Changes everything you may change. An import does not need it."),

@@ -1,4 +1,4 @@
-"""Opening a credential for one question, and keeping an answer only about the secret it was asked with."""
+"""What a host needs beside the token, and keeping an answer only about the secret it was asked with."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from credentials.crypto.secret import Secret
-from credentials.errors import Conflict, EnvelopeInvalid
-from credentials.models import AuditEvent, Credential, Status
+from credentials.models import Credential, Status
 from credentials.providers.tokens import Kind
 from credentials.services import disconnect, logins
-from credentials.services.audit import Actor
 from tests import builders
 from tests.credentials.services.stored import fresh
 
@@ -25,39 +23,6 @@ def credential(alice: User) -> Credential:
     return builders.credential(
         alice, builders.host(), token=TOKEN, email="alice@example.org", username="typed"
     )
-
-
-def test_the_event_names_who_why_whose_and_what_for(credential: Credential, bob: User) -> None:
-    login = logins.open_login(credential, actor=Actor.user(bob), purpose="look", repository="acme/cases")
-
-    assert login.token.reveal() == TOKEN
-    event = AuditEvent.objects.get(action="credential.opened")
-    assert (event.actor_name, event.purpose, event.repository) == ("bob", "look", "acme/cases")
-    assert (event.subject_id, event.owner_name, event.host) == (str(credential.pk), "alice", "github")
-
-
-def test_nothing_of_somebody_inactive_is_opened_and_no_event_claims_it(
-    credential: Credential, alice: User
-) -> None:
-    alice.is_active = False
-    alice.save()
-
-    with pytest.raises(Conflict, match="not active"):
-        logins.open_login(fresh(credential), actor=builders.SYSTEM, purpose="look")
-
-    assert not AuditEvent.objects.filter(action="credential.opened").exists()
-
-
-def test_another_rows_envelope_is_no_login_though_the_attempt_is_recorded(
-    credential: Credential, alice: User
-) -> None:
-    other = builders.credential(alice, credential.host, token="ghp_" + "o" * 36)
-    credential.access_envelope = other.access_envelope
-
-    with pytest.raises(EnvelopeInvalid):
-        logins.open_login(credential, actor=builders.SYSTEM, purpose="look")
-
-    assert AuditEvent.objects.filter(action="credential.opened").count() == 1
 
 
 @pytest.mark.parametrize(("told", "username"), [("octo-alice", "octo-alice"), ("", "typed")])

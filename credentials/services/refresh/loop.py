@@ -1,0 +1,131 @@
+"""The refresher: renews ahead of time, at once for whoever waits, and heals what a death left behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from uuid import UUID
+
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from credentials.errors import ForgekeyError
+from credentials.models import Credential
+from credentials.models.credential import LENDABLE
+from credentials.services import processes
+from credentials.services.processes import Kind
+from credentials.services.refresh import heal, perform
+from credentials.services.refresh.claim import Outcome, Result
+
+logger = logging.getLogger("credentials.refresh")
+
+# Refreshes at the same time: in all, and at one host, so that a host that hangs leaves room for the others.
+AT_ONCE = 16
+AT_ONE_HOST = 6
+_POLL = 0.05
+_HEAL_EVERY = 5.0
+# Before a row is looked at again that is reserved for a job, or that another process has.
+_PAUSE = 0.5
+_ASK_AGAIN = {Outcome.RESERVED, Outcome.BUSY, Outcome.WAITING}
+
+
+def run(stop: threading.Event, *, now: Callable[[], datetime] = timezone.now) -> None:
+    """Work until ``stop`` is set; refreshes that are under way then are finished first."""
+    Refresher(now=now).run(stop)
+
+
+def once(*, now: Callable[[], datetime] = timezone.now) -> int:
+    """Everything that is due at this moment, where no refresher runs; how many tokens were renewed."""
+    if processes.alive(Kind.REFRESHER, now()):
+        return 0
+    refresher = Refresher(now=now)
+    refresher.heal()
+    refresher.look()
+    return refresher.finish()
+
+
+class Refresher:
+    """One refresher: what it has under way, and what it leaves alone for a moment."""
+
+    def __init__(self, *, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="refresh")
+        self._under_way: dict[UUID, tuple[UUID, Future[Result | None]]] = {}
+        self._not_before: dict[UUID, float] = {}
+        self._healed_at = float("-inf")
+        self._refreshed = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Look, and look again, until told to stop; an outage of the database ends nothing."""
+        while not stop.wait(_POLL):
+            try:
+                if time.monotonic() - self._healed_at >= _HEAL_EVERY:
+                    self.heal()
+                self.look()
+            except (DatabaseError, ForgekeyError, OSError) as problem:
+                logger.error("the refresher waits: %s", type(problem).__name__)
+                connection.close()
+                stop.wait(1.0)
+        self.finish()
+
+    def finish(self) -> int:
+        """Wait for what is under way; how many tokens were renewed in all."""
+        wait([future for _host, future in self._under_way.values()])
+        self._collect()
+        self._pool.shutdown()
+        return self._refreshed
+
+    def heal(self) -> None:
+        """Store what the journal holds, and ask once for what was interrupted."""
+        heal.replay(now=self._now)
+        for pk in heal.abandoned(now=self._now):
+            host = Credential.objects.filter(pk=pk).values_list("host_id", flat=True).first()
+            if host is not None:
+                self._begin(pk, host)
+        self._healed_at = time.monotonic()
+
+    def look(self) -> None:
+        """Begin what somebody waits for, then what is due."""
+        self._collect()
+        usable = Credential.objects.filter(
+            status__in=LENDABLE, owner__is_active=True, host__is_enabled=True, refresh_envelope__isnull=False
+        )
+        wanted = usable.filter(refresh_wanted_at__isnull=False).order_by("refresh_wanted_at")
+        due = usable.filter(refresh_due_at__lte=self._now()).order_by("refresh_due_at")
+        for rows in (wanted, due):
+            for pk, host in rows.values_list("pk", "host_id")[: AT_ONCE * 4]:
+                self._begin(pk, host)
+
+    def _begin(self, pk: UUID, host: UUID) -> None:
+        busy = Counter(at for at, _future in self._under_way.values())
+        if pk in self._under_way or len(self._under_way) >= AT_ONCE or busy[host] >= AT_ONE_HOST:
+            return
+        if self._not_before.get(pk, 0.0) > time.monotonic():
+            return
+        self._under_way[pk] = (host, self._pool.submit(self._refresh, pk))
+
+    def _refresh(self, pk: UUID) -> Result | None:
+        try:
+            return perform.refresh(pk, need=None, now=self._now)
+        except (DatabaseError, ForgekeyError, OSError) as problem:
+            logger.error("no refresh was begun: %s", type(problem).__name__)
+            return None
+        finally:
+            close_old_connections()
+
+    def _collect(self) -> None:
+        for pk, (_host, future) in list(self._under_way.items()):
+            if not future.done():
+                continue
+            del self._under_way[pk]
+            result = future.result()
+            if result is not None and result.outcome is Outcome.REFRESHED:
+                self._refreshed += 1
+                self._not_before.pop(pk, None)
+            elif result is None or result.outcome in _ASK_AGAIN:
+                self._not_before[pk] = time.monotonic() + _PAUSE

@@ -1,0 +1,4 @@
+from typing import Any
+
+
+def of_envelopes(credential: Any, **kw: Any) -> Any: ...
