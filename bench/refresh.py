@@ -81,9 +81,13 @@ def _callers(pipe: Connection, barrier: Any, accounts: Sequence[UUID], expiries:
     import django  # noqa: PLC0415  only once the environment is set
 
     django.setup()
-    from bench import callers  # noqa: PLC0415  as above
+    try:
+        from bench import callers  # noqa: PLC0415  as above
 
-    pipe.send(callers.ask(barrier, accounts, expiries, api_url))
+        pipe.send(callers.ask(barrier, accounts, expiries, api_url))
+    except BaseException:
+        barrier.abort()  # the others need not wait for this process
+        raise
 
 
 def _report(provider: Provider, options: argparse.Namespace, seen: Sequence[Seen], seconds: float) -> None:

@@ -149,7 +149,7 @@ def prove_sealing() -> None:
     """Seal and open a canary: what is about to be received could be stored. Raises CryptoError."""
     canary = Binding(model="canary", row=uuid.uuid4(), field="secret", owner="system", host="", generation=1)
     secret = purposes.new_purpose_key()
-    if unseal(ring(), seal(ring(), secret, canary), canary) != secret:
+    if not unseal(ring(), seal(ring(), secret, canary), canary).matches(secret):
         raise CryptoError("The key ring does not open what it sealed.")
 
 
