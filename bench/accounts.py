@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import User
@@ -12,12 +14,14 @@ from django.utils import timezone
 
 from bench.stage import SLUG
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Scope
+from credentials.models import AuditEvent, Credential, Notice, Scope, Status
+from credentials.models.audit import Action
 from credentials.providers.grants import OAuthGrant
-from credentials.services import clients, hosts, pending
+from credentials.services import audit_proof, clients, hosts, pending
 from credentials.services.audit import Actor
 
 if TYPE_CHECKING:
+    from bench.borrowers import Borrowers
     from bench.stage import Provider
 
 _ACTOR = Actor.system("bench")
@@ -42,13 +46,19 @@ def furnish(provider: Provider) -> str:
     return key.reveal()
 
 
-def connect(pairs: Sequence[tuple[str, str, int]]) -> list[Credential]:
-    """A person for each pair of tokens, who connects an account with it."""
-    before = User.objects.count()
-    return [_connected(f"person-{before + number}", *pair) for number, pair in enumerate(pairs)]
+def connect(provider: Provider, count: int) -> list[Credential]:
+    """So many people, who connect an account each; the accounts are called like the people."""
+    start = User.objects.count()
+    names = [f"person-{start + number}" for number in range(count)]
+    pairs = provider.pairs(*names)
+    return [
+        _connected(User.objects.create_user(name), pair, reconnects=None)
+        for name, pair in zip(names, pairs, strict=True)
+    ]
 
 
-def _connected(name: str, access: str, refresh: str, seconds: int) -> Credential:
+def _connected(person: User, pair: tuple[str, str, int], *, reconnects: Credential | None) -> Credential:
+    access, refresh, seconds = pair
     grant = OAuthGrant(
         access=Secret(access),
         refresh=Secret(refresh),
@@ -57,13 +67,72 @@ def _connected(name: str, access: str, refresh: str, seconds: int) -> Credential
         refresh_expires_in=None,
     )
     kept = pending.receive_grant(
-        actor=_ACTOR,
-        user=User.objects.create_user(name),
-        host=hosts.get(SLUG),
-        grant=grant,
-        reconnects=None,
+        actor=_ACTOR, user=person, host=hosts.get(SLUG), grant=grant, reconnects=reconnects
     )
     return pending.confirm(actor=_ACTOR, pending=kept).credential
+
+
+def reconnect_flagged(provider: Provider) -> int:
+    """Whoever is asked to connect again does so; how many. Raises AssertionError where somebody was not told."""
+    flagged = list(
+        Credential.objects.filter(status=Status.RECONNECT_REQUIRED).select_related("owner", "host")
+    )
+    for row in flagged:
+        assert was_told(row), f"{row.owner} was not told"
+        (pair,) = provider.pairs(row.owner.get_username())
+        _connected(row.owner, pair, reconnects=row)
+    return len(flagged)
+
+
+def was_told(row: Credential) -> bool:
+    """Whether its owner has a notice to connect again."""
+    return Notice.objects.filter(credential=row, code__contains="reconnect").exists()
+
+
+class Fate(StrEnum):
+    """What has become of an account."""
+
+    LIVE = "live"  # it lends a token that the provider accepts
+    FLAGGED = "flagged"  # its owner is asked to connect again, and has been told
+    FALSE_ALARM = "flagged though alive"
+    UNDECIDED = "undecided"  # being refreshed, or to be tried again
+    LOST = "lost silently"  # the provider knows it no more, and nothing says so
+
+
+def fates(provider: Provider, borrowers: Borrowers) -> Counter[Fate]:
+    """What has become of every account by now."""
+    rows = Credential.objects.exclude(status=Status.DISCONNECTED).select_related("owner")
+    return Counter(_fate(row, provider, borrowers) for row in rows)
+
+
+def _fate(row: Credential, provider: Provider, borrowers: Borrowers) -> Fate:
+    name = row.owner.get_username()
+    if borrowers.lent(name, provider) == "lent":
+        return Fate.LIVE
+    row.refresh_from_db()
+    alive = provider.is_alive(name)
+    if row.status == Status.RECONNECT_REQUIRED and was_told(row):
+        return Fate.FALSE_ALARM if alive else Fate.FLAGGED
+    if alive or row.refreshing_since or row.refresh_failures:
+        return Fate.UNDECIDED
+    return Fate.LOST
+
+
+def events() -> dict[str, int]:
+    """How often the trail says that a refresh was begun, interrupted, stored, refused."""
+    names = {
+        "begun": Action.CREDENTIAL_REFRESHING,
+        "interrupted": Action.CREDENTIAL_REFRESH_INTERRUPTED,
+        "refreshed": Action.CREDENTIAL_REFRESHED,
+        "refused": Action.CREDENTIAL_REFRESH_REFUSED,
+    }
+    return {name: AuditEvent.objects.filter(action=action).count() for name, action in names.items()}
+
+
+def trail(anchor: Path) -> str:
+    """Whether the audit trail proves itself."""
+    proof = audit_proof.verify(anchor=anchor)
+    return "holds" if proof.holds else str(proof.problem)
 
 
 def let_end() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import requests
-from credentials.services.refresh import ensure
 
 from bench.rounds import ROUND_SECONDS, Seen
 from credentials.models import Credential
 from credentials.services import vault
+from credentials.services.refresh import ensure
 
 _MIN_VALID = timedelta(minutes=5)
 

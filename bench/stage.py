@@ -46,8 +46,10 @@ class Provider(Protocol):
     def refreshes(self) -> int: ...
     def reuses(self) -> int: ...
     def live_grants(self) -> int: ...
-    def pairs(self, count: int) -> list[tuple[str, str, int]]: ...
+    def is_alive(self, account: str) -> bool: ...
+    def pairs(self, *accounts: str) -> list[tuple[str, str, int]]: ...
     def lives_for(self, seconds: int) -> None: ...
+    def slow_down(self, milliseconds: int) -> None: ...
 
 
 class Toolkit:
@@ -60,9 +62,18 @@ class Toolkit:
         self.accepts, self.expire = self.running.accepts, self.running.expire
         self.lives_for = self.running.access_seconds
 
-    def pairs(self, count: int) -> list[tuple[str, str, int]]:
-        made = self.running.grant(*(f"octo-{number}" for number in range(count)))
+    def is_alive(self, account: str) -> bool:
+        return self.running.live_grants(account) > 0
+
+    def pairs(self, *accounts: str) -> list[tuple[str, str, int]]:
+        made = self.running.grant(*accounts)
         return [(pair.access, pair.refresh, pair.expires_in) for pair in made]
+
+    def slow_down(self, milliseconds: int) -> None:
+        """So long before the token endpoint works, and as long again before it answers."""
+        self.running.fault(
+            path_prefix="/oauth/token", latency_ms=milliseconds, answer_latency_ms=milliseconds
+        )
 
     def refreshes(self) -> int:
         return self.running.tally()["refreshes"]
@@ -83,11 +94,13 @@ class Sandbox:
         self.web_url, self.api_url = host.web_url, host.api_url
         self.client_id, self.client_secret = host.client_id, host.client_secret
 
-    def pairs(self, count: int) -> list[tuple[str, str, int]]:
+    def is_alive(self, account: str) -> bool:
+        return self.live_grants() > 0
+
+    def pairs(self, *accounts: str) -> list[tuple[str, str, int]]:
         seconds = self.running.control(SLUG, "GET", "state.json")["settings"]["access_seconds"] or 7200
         made = [
-            self.running.mint(SLUG, "octo-alice", "oauth", ("read_user", "read_repository"))
-            for _ in range(count)
+            self.running.mint(SLUG, "octo-alice", "oauth", ("read_user", "read_repository")) for _ in accounts
         ]
         return [(minted.token, minted.refresh_token or "", seconds) for minted in made]
 
@@ -111,6 +124,10 @@ class Sandbox:
 
     def lives_for(self, seconds: int) -> None:
         self.running.control(SLUG, "POST", "settings", {"access_seconds": seconds})
+
+    def slow_down(self, milliseconds: int) -> None:
+        fault = {"latency_ms": milliseconds, "answer_latency_ms": milliseconds, "path_prefix": "/oauth/token"}
+        self.running.control(SLUG, "POST", "faults", fault)
 
 
 PROVIDERS = {"toolkit": Toolkit, "sandbox": Sandbox}
@@ -137,11 +154,11 @@ class Program:
                 start_new_session=True,
             )
 
-    def kill(self) -> None:
-        """SIGKILL to it and all it started: whoever is killed by a machine has no child that goes on."""
+    def kill(self, *, alone: bool = False) -> None:
+        """SIGKILL to it and all it started, or to it ``alone``."""
         assert self.process is not None
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            (os.kill if alone else os.killpg)(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
@@ -151,6 +168,7 @@ class Program:
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
+        # Also what it may have left behind.
         self.kill()
 
 
@@ -177,7 +195,7 @@ class Stage:
         """So many people who connected an account each; through the services that a browser would end in."""
         from bench import accounts  # noqa: PLC0415  only once Django is set up
 
-        return accounts.connect(self.provider.pairs(count))
+        return accounts.connect(self.provider, count)
 
 
 @contextmanager
