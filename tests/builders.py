@@ -88,6 +88,7 @@ def credential(
     kind: Kind = Kind.PERSONAL_TOKEN,
     status: Status = Status.VALID,
     expires_at: datetime | None = None,
+    refresh: str = "",
     **fields: Any,
 ) -> Credential:
     """A stored credential, sealed and recorded as the connect service does it, without asking anyone."""
@@ -96,6 +97,9 @@ def credential(
     )
     made.key_id = vault.primary_key_id()
     made.access_envelope = vault.seal_secret(Secret(token), made.binding("access"))
+    if refresh:
+        made.sealed_at = timezone.now()
+        made.refresh_envelope = vault.seal_secret(Secret(refresh), made.binding("refresh"))
     made.fingerprint = vault.fingerprint(Secret(token))
     made.last_verified_at = timezone.now()
     made.save(force_insert=True)

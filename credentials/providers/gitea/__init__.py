@@ -33,12 +33,16 @@ from credentials.providers.facts import (
     Verification,
 )
 from credentials.providers.gitea.repositories import GiteaRepositories
+from credentials.providers.grants import OAuthGrant
 from credentials.providers.http import Auth, Bearer, path_segment
 from credentials.providers.probing import probe_one
 from credentials.providers.reading import identifier, member, objects, scopes, text
 from credentials.providers.tokens import Kind
 from credentials.verdicts import Text
 
+_REFRESH_REFUSED = frozenset(
+    {"unable to parse refresh token", "token was already used", "grant does not exist"}
+)
 _PER_PAGE = 50
 _PAGES = 20
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -241,6 +245,16 @@ class Gitea(GiteaRepositories):
             token_url=f"{self.host.web_url}/login/oauth/access_token",
             scopes=("read:repository", "read:user", "read:organization"),
         )
+
+    def read_grant(self, answer: object) -> OAuthGrant:
+        """Gitea calls a refresh token that it does not take an unauthorized client; its words tell them apart.
+
+        https://github.com/go-gitea/gitea/blob/main/routers/web/auth/oauth2_provider.go
+        """
+        said = text(answer, "error_description")
+        if text(answer, "error") == "unauthorized_client" and said in _REFRESH_REFUSED:
+            raise TokenRejected("the provider refused the grant", evidence="oauth: invalid_grant")
+        return super().read_grant(answer)
 
     def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
         """There is no call for this: deleting a token by the API needs the account's password."""

@@ -102,7 +102,7 @@ def prepare(name: str) -> Entry:
 def entries() -> Iterator[tuple[Entry, Pair]]:
     """The answers that lie here, oldest first. A file that cannot be read stays for a person to look at."""
     for path in sorted(folder().glob(f"*{_DONE}"), key=_age):
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             yield Entry(path), _unpacked(json.loads(path.read_bytes()))
 
 
