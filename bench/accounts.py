@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import timedelta
 from enum import StrEnum
@@ -49,12 +50,12 @@ def furnish(provider: Provider) -> str:
 def connect(provider: Provider, count: int) -> list[Credential]:
     """So many people, who connect an account each; the accounts are called like the people."""
     start = User.objects.count()
-    names = [f"person-{start + number}" for number in range(count)]
-    pairs = provider.pairs(*names)
-    return [
-        _connected(User.objects.create_user(name), pair, reconnects=None)
-        for name, pair in zip(names, pairs, strict=True)
-    ]
+    return [_connects(provider, User.objects.create_user(f"person-{start + at}")) for at in range(count)]
+
+
+def _connects(provider: Provider, person: User, *, reconnects: Credential | None = None) -> Credential:
+    (pair,) = provider.pairs(person.get_username())
+    return _connected(person, pair, reconnects=reconnects)
 
 
 def _connected(person: User, pair: tuple[str, str, int], *, reconnects: Credential | None) -> Credential:
@@ -79,8 +80,7 @@ def reconnect_flagged(provider: Provider) -> int:
     )
     for row in flagged:
         assert was_told(row), f"{row.owner} was not told"
-        (pair,) = provider.pairs(row.owner.get_username())
-        _connected(row.owner, pair, reconnects=row)
+        _connects(provider, row.owner, reconnects=row)
     return len(flagged)
 
 
@@ -116,6 +116,16 @@ def _fate(row: Credential, provider: Provider, borrowers: Borrowers) -> Fate:
     if alive or row.refreshing_since or row.refresh_failures:
         return Fate.UNDECIDED
     return Fate.LOST
+
+
+def settled(provider: Provider, borrowers: Borrowers, *, seconds: float) -> Counter[Fate]:
+    """Ask for every account until each is decided, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = fates(provider, borrowers)
+        if not found[Fate.UNDECIDED] + found[Fate.LOST] or time.monotonic() > deadline:
+            return +found
+        time.sleep(1)
 
 
 def events() -> dict[str, int]:

@@ -97,7 +97,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Killed:
     with borrowers.borrowing(options.callers, stage.provider):
         _kill_again_and_again(stage, programs, port, options, found)
     wait_until_it_answers(f"http://127.0.0.1:{port}/livez", programs["web"])
-    found.fates = _settled(stage, borrowers, options)
+    found.fates = accounts.settled(stage.provider, borrowers, seconds=options.settle)
     found.lent, found.events = borrowers.counts, accounts.events()
     found.refreshes, found.reuses = stage.provider.refreshes(), stage.provider.reuses()
     found.trail = accounts.trail(stage.folder / "anchor")
@@ -159,19 +159,6 @@ def refreshers() -> list[int]:
             if b"refresher" in words and mine in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found
-
-
-def _settled(stage: Stage, borrowers: Borrowers, options: argparse.Namespace) -> Counter[Fate]:
-    """Ask for every account until each is decided, or the time is over."""
-    from bench import accounts  # noqa: PLC0415  only once Django is set up
-
-    deadline = time.monotonic() + options.settle
-    while True:
-        fates = accounts.fates(stage.provider, borrowers)
-        undecided = fates[accounts.Fate.UNDECIDED] + fates[accounts.Fate.LOST]
-        if not undecided or time.monotonic() > deadline:
-            return fates
-        time.sleep(1)
 
 
 def report(options: argparse.Namespace, found: Killed) -> None:

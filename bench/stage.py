@@ -13,16 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import requests
 
 from tests.oauth_toolkit.running import start_toolkit
-from tests.postgresql import binaries, own_postgresql
+from tests.postgresql import OwnPostgreSQL, binaries, own_postgresql
 from tests.sandbox import start_sandbox
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Provider(Protocol):
     def pairs(self, *accounts: str) -> list[tuple[str, str, int]]: ...
     def lives_for(self, seconds: int) -> None: ...
     def slow_down(self, milliseconds: int) -> None: ...
+    def fault(self, **fields: Any) -> None: ...
 
 
 class Toolkit:
@@ -60,6 +61,7 @@ class Toolkit:
         self.web_url, self.api_url = self.running.web_url, self.running.api_url
         self.client_id, self.client_secret = self.running.client_id, self.running.client_secret
         self.accepts, self.expire = self.running.accepts, self.running.expire
+        self.fault = self.running.fault
         self.lives_for = self.running.access_seconds
 
     def is_alive(self, account: str) -> bool:
@@ -126,8 +128,13 @@ class Sandbox:
         self.running.control(SLUG, "POST", "settings", {"access_seconds": seconds})
 
     def slow_down(self, milliseconds: int) -> None:
-        fault = {"latency_ms": milliseconds, "answer_latency_ms": milliseconds, "path_prefix": "/oauth/token"}
-        self.running.control(SLUG, "POST", "faults", fault)
+        self.fault(latency_ms=milliseconds, answer_latency_ms=milliseconds, path_prefix="/oauth/token")
+
+    def fault(self, **fields: Any) -> None:
+        if fields.pop("clear", False):
+            self.running.control(SLUG, "DELETE", "faults")
+        if fields:
+            self.running.control(SLUG, "POST", "faults", fields)
 
 
 PROVIDERS = {"toolkit": Toolkit, "sandbox": Sandbox}
@@ -174,10 +181,11 @@ class Program:
 
 @dataclass(kw_only=True)
 class Stage:
-    """Where a run takes place. ``key`` is a service key that may lend."""
+    """Where a run takes place. ``key`` is a service key that may lend; ``server`` is PostgreSQL, if it is its own."""
 
     folder: Path
     provider: Provider
+    server: OwnPostgreSQL | None
     key: str = field(default="", repr=False)
     programs: dict[str, Program] = field(default_factory=dict)
 
@@ -199,26 +207,36 @@ class Stage:
 
 
 @contextmanager
-def set_up(*, provider: str, database: str | None, connections: int = 100) -> Iterator[Stage]:
+def set_up(
+    *,
+    provider: str,
+    database: str | None = None,
+    connections: int = 100,
+    disk: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
     """A fresh installation in a temporary folder; ``database`` is a server's address, None a server of its own.
 
-    The environment is set here, before Django reads it; processes inherit it.
+    The environment is set here, before Django reads it; processes inherit it. ``disk`` is where a server of its
+    own keeps its data.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forgekey-bench-")))
-        url = database or stack.enter_context(_own_database(connections))
+        server = None if database else stack.enter_context(_own_server(connections, disk))
+        url = database or (server.create_database("forgekey") if server else "")
         os.environ |= {
             "DATA_DIR": str(folder / "data"),
             "DATABASE_URL": url,
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "SECRET_KEY": secrets.token_urlsafe(50),
             "SECURE": "false",
+            **(environment or {}),
         }
         (folder / "data" / "static").mkdir(parents=True)  # whitenoise looks for it at start
         (folder / "provider").mkdir()
         chosen = PROVIDERS[provider](folder / "provider")
         stack.callback(chosen.running.stop)
-        made = Stage(folder=folder, provider=chosen)
+        made = Stage(folder=folder, provider=chosen, server=server)
         made.key = _furnished(chosen)
         try:
             yield made
@@ -228,11 +246,11 @@ def set_up(*, provider: str, database: str | None, connections: int = 100) -> It
 
 
 @contextmanager
-def _own_database(connections: int) -> Iterator[str]:
+def _own_server(connections: int, disk: Path | None) -> Iterator[OwnPostgreSQL]:
     if binaries() is None:
         raise SystemExit("PostgreSQL's server is not installed here; name a fresh database with --database.")
-    with own_postgresql(max_connections=str(connections)) as server:
-        yield server.create_database("forgekey")
+    with own_postgresql(disk, max_connections=str(connections)) as server:
+        yield server
 
 
 def _furnished(provider: Provider) -> str:
