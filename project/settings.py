@@ -107,7 +107,18 @@ if _database["ENGINE"].endswith("sqlite3"):
         ),
     }
 else:
-    _database["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 2}
+    _database["OPTIONS"] = {
+        "server_side_binding": True,
+        "prepare_threshold": 2,
+        # A server that is gone without a word is noticed after seconds, not after the system's hours. The
+        # address may say otherwise: ?connect_timeout=5
+        "connect_timeout": 2,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 5000,
+        **_database["OPTIONS"],
+    }
 
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://forgekey")}
 globals().update(env.email("EMAIL_URL", default="consolemail://"))

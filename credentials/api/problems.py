@@ -14,13 +14,14 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from credentials import errors
 from credentials.api.bodies import verdict_body
 from credentials.api.parsing import BodyTooLarge
+from credentials.services import database
 from credentials.services.circumstances import request_id_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,7 +59,7 @@ _UNAVAILABLE = Rule(
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not available at this moment",
     code="unavailable",
-    detail="The database does not answer. Nothing was lent or changed; try again.",
+    detail="The database does not answer, or takes no writes. Nothing was lent or changed; try again.",
     retry_after=5,
 )
 _UNEXPECTED = Rule(
@@ -126,6 +127,14 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
     (
         errors.ProviderRateLimited,
         Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host asks us to wait", retry_after=60),
+    ),
+    (
+        errors.RefreshUnavailable,
+        Rule(
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            title="The token cannot be renewed at this moment",
+            retry_after=30,
+        ),
     ),
     (
         errors.ProviderUnreachable,
@@ -227,6 +236,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     ``context["request"]`` is the request.
     """
     rule = next((rule for kind, rule in _RULES if isinstance(error, kind)), _UNEXPECTED)
+    if isinstance(error, DatabaseError) and database.trouble_of(error):
+        rule = _UNAVAILABLE
     request_id = request_id_of(context["request"].META)
     if rule.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log(error, request_id=request_id)
@@ -291,7 +302,7 @@ def _headers(error: Exception, rule: Rule) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     wait: float = rule.retry_after
     if (
-        isinstance(error, errors.ProviderRateLimited | errors.TooManyRequests)
+        isinstance(error, errors.ProviderRateLimited | errors.TooManyRequests | errors.RefreshUnavailable)
         and error.retry_after is not None
     ):
         wait = error.retry_after.total_seconds()

@@ -206,11 +206,17 @@ class Credential(models.Model):
 
 
 def secret_binding(
-    *, row: uuid.UUID, owner_id: object, host_key: str, field: EnvelopeName, generation: int
+    *,
+    row: uuid.UUID,
+    owner_id: object,
+    host_key: str,
+    field: EnvelopeName,
+    generation: int,
+    model: str = "credentials.credential",
 ) -> Binding:
     """The binding of a credential's envelope, from plain values (the lend path holds no model)."""
     return Binding(
-        model="credentials.credential",
+        model=model,
         row=row,
         field=field,
         owner=f"user:{owner_id}",

@@ -8,8 +8,11 @@ from django.conf import settings
 from django.db import models
 
 from credentials.crypto.envelope import Binding
-from credentials.models.credential import Credential, EnvelopeName
+from credentials.models.credential import Credential, EnvelopeName, secret_binding
 from credentials.models.host import Host
+
+PENDING_MODEL = "credentials.pendingconnection"
+PENDING_GENERATION = 1
 
 
 class PendingConnection(models.Model):
@@ -35,11 +38,11 @@ class PendingConnection(models.Model):
         return f"{self.user} at {self.host}"
 
     def binding(self, field: EnvelopeName) -> Binding:
-        return Binding(
-            model="credentials.pendingconnection",
+        return secret_binding(
+            model=PENDING_MODEL,
             row=self.pk,
+            owner_id=self.user_id,
+            host_key=self.host.binding_key,
             field=field,
-            owner=f"user:{self.user_id}",
-            host=self.host.binding_key,
-            generation=1,
+            generation=PENDING_GENERATION,
         )

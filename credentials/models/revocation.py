@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from credentials.crypto.envelope import Binding
 from credentials.models.credential import Credential, EnvelopeName, secret_binding
 from credentials.models.host import Host
+from credentials.models.pending import PENDING_MODEL
 
 
 class RevocationState(models.TextChoices):
@@ -29,15 +30,19 @@ class RevocationReason(models.TextChoices):
     OFFBOARDED = "offboarded", _("its owner left")
     PANIC = "panic", _("emergency stop")
     LATE_REFRESH = "late_refresh", _("came after the account was disconnected")
+    DECLINED = "declined", _("never confirmed by its owner")
 
 
 class Revocation(models.Model):
     """One secret that left its credential and is to die at its host, with the receipt of what happened.
 
-    The envelopes are those of the credential, still bound to its row, owner and ``generation``, and are
-    destroyed as soon as the state is final. Names are copied, so that the receipt outlives its credential.
-    ``in_doubt``: a refresh was under way when the credential was closed, so the host may have made a newer
-    pair out of this one. ``verified_at`` is when the host was seen to refuse the token.
+    The envelopes are those of the credential (or, for ``declined``, of the connection that was never
+    confirmed), still bound to its ``row``, owner and ``generation``, and are destroyed as soon as the state is
+    final. Names are copied, so that the receipt outlives its credential. ``in_doubt``: a refresh was under way
+    when the credential was closed, so the host may have made a newer pair out of this one. Until
+    ``claimed_until`` one process is asking; ``attempts`` is also what its answer is compared with.
+    ``accepted_at`` is when the host first said that it would revoke the token, ``verified_at`` when it was
+    seen to refuse it, ``acknowledged_at`` when its owner said that the rest was done by hand.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -71,8 +76,11 @@ class Revocation(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
     requested_at = models.DateTimeField(_("requested"))
+    claimed_until = models.DateTimeField(null=True, editable=False)
+    accepted_at = models.DateTimeField(_("accepted by the host"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     verified_at = models.DateTimeField(_("proved"), null=True)
+    acknowledged_at = models.DateTimeField(_("done by hand"), null=True)
     key_id = models.CharField(max_length=16, blank=True, editable=False, db_index=True)
     access_envelope = models.BinaryField(null=True, editable=False)
     refresh_envelope = models.BinaryField(null=True, editable=False)
@@ -98,4 +106,5 @@ class Revocation(models.Model):
             host_key=self.host.binding_key,
             field=field,
             generation=self.generation,
+            **({"model": PENDING_MODEL} if self.reason == RevocationReason.DECLINED else {}),
         )

@@ -7,7 +7,7 @@ own, never touches the database, and reaches the network only through the door i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import ClassVar
@@ -19,6 +19,7 @@ from credentials.errors import (
     ProviderAnswerUnexpected,
     ProviderError,
     ProviderUnreachable,
+    ScopeMissing,
     TokenRejected,
 )
 from credentials.providers.answers import Answer
@@ -32,6 +33,7 @@ from credentials.providers.facts import (
     RepositoryFact,
     RepositoryPage,
     RepositoryPlace,
+    Revocation,
     RevocationResult,
     TokenGuide,
     Verification,
@@ -149,9 +151,48 @@ class Provider(ABC):
     def guide(self) -> TokenGuide:
         """How a person makes a token here."""
 
-    @abstractmethod
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
-        """Ask the provider to kill this one token, where there is a call for it; else ``MANUAL``."""
+    # How many tokens of a kind one call revokes; 1 where each is asked for by itself.
+    revoked_at_once: ClassVar[Mapping[Kind, int]] = {}
+    # Whether an access token and the refresh token that came with it are one thing to the host, so that the
+    # death of the one proves the other's.
+    pair_is_one: ClassVar[bool] = False
+
+    def revokes(self, kind: Kind) -> bool:
+        """Whether there is a call that kills a token of this kind; where not, a person does it."""
+        return False
+
+    def revocation_page(self, kind: Kind) -> str:
+        """Where a person ends a token of this kind."""
+        return self.tokens_page(kind)
+
+    def revoke(
+        self, login: Login, *, client_secret: Secret | None, refresh: Secret | None = None
+    ) -> RevocationResult:
+        """Ask the provider to kill this one token and the ``refresh`` token that came with it.
+
+        ``REVOKED``: it says so. ``PENDING``: it will. ``ALREADY_INVALID``: it refused the token before.
+        ``MANUAL``: there is no call for it. What it says is proved by :meth:`refuses`. Raises as
+        :meth:`verify` does; a refused OAuth client is ProviderAnswerUnexpected.
+        """
+        return self.by_hand(login.kind)
+
+    def revoke_many(self, tokens: Sequence[Secret]) -> RevocationResult:
+        """As :meth:`revoke`, for tokens of the kinds in ``revoked_at_once``."""
+        raise NotImplementedError
+
+    def by_hand(self, kind: Kind) -> RevocationResult:
+        """The answer where only a person can do it."""
+        return RevocationResult(outcome=Revocation.MANUAL, manual_url=self.revocation_page(kind))
+
+    def refuses(self, login: Login) -> bool:
+        """Whether the host refuses this token now. Raises what leaves the question open."""
+        try:
+            self.verify(login)
+        except TokenRejected:
+            return True
+        except (ScopeMissing, AccessRefused):
+            return False
+        return False
 
     def oauth(self) -> OAuthEndpoints:
         """The OAuth endpoints; only called where ``oauth_available``."""
@@ -250,3 +291,12 @@ def not_found(answer: Answer) -> AccessRefused:
 def unexplained(answer: Answer) -> ProviderAnswerUnexpected:
     """An answer that fits no rule."""
     return ProviderAnswerUnexpected("the answer fits no rule", status=answer.status, evidence=answer.evidence)
+
+
+def client_refused(answer: Answer) -> ProviderAnswerUnexpected:
+    """The host refuses our OAuth client: the operator's to mend, and no word about the token."""
+    return ProviderAnswerUnexpected(
+        "the host refuses the OAuth client",
+        status=answer.status,
+        evidence=f"{answer.evidence}: OAuth client refused",
+    )

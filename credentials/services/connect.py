@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, InputInvalid, TokenNotAccepted
-from credentials.models import Credential, Host, Status
+from credentials.models import Credential, Host, RevocationReason, Status
 from credentials.models.credential import LABEL_LENGTH
 from credentials.providers import registry, tokens
 from credentials.providers.facts import Login
@@ -22,6 +22,7 @@ from credentials.services import audit, hosts, organizations, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.refresh import schedule
+from credentials.services.revocation import requests
 from credentials.services.verify import Look, apply_proof, look
 from credentials.verdicts import Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
@@ -185,7 +186,7 @@ def _store(
 ) -> Connected:
     created = credential.generation == 0
     if not created:
-        _lock_unchanged(credential)
+        give_up_secret(_lock_unchanged(credential), for_the_sake_of=login.token, now=now)
     credential.kind = login.kind.value
     credential.email, credential.username = entry.email, entry.username
     credential.label = entry.label or credential.label
@@ -197,10 +198,18 @@ def _store(
     return Connected(credential=credential, verdict=found.verdict, created=created)
 
 
-def _lock_unchanged(credential: Credential) -> None:
+def _lock_unchanged(credential: Credential) -> Credential:
     """Lock the row; raises Conflict where somebody changed or disconnected it since it was read."""
-    if lock_unchanged(credential) is None:
+    current = lock_unchanged(credential)
+    if current is None:
         raise Conflict(_("This credential was changed meanwhile. Look at it again, then repeat."))
+    return current
+
+
+def give_up_secret(current: Credential, *, for_the_sake_of: Secret, now: datetime) -> None:
+    """Hand what the locked row holds over to be revoked; the same token once more replaces nothing."""
+    if bytes(current.fingerprint or b"") != vault.fingerprint(for_the_sake_of):
+        requests.take(current, reason=RevocationReason.REPLACED, now=now)
 
 
 def put_secret(credential: Credential, *, access: Secret, refresh: Secret | None, now: datetime) -> None:

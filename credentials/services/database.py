@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.utils import timezone
 
 # What SQLite and an anchor need to write at all; below it, a write is not tried.
@@ -40,14 +44,34 @@ def now() -> datetime:
     return moment
 
 
-def trouble() -> Trouble | None:
-    """Why a write would fail now; None where it would not. Writes nothing that stays."""
+class WriteWatch:
+    """Answers :func:`trouble` to whoever asks often: while all is well, the disk is tried now and then only."""
+
+    def __init__(self, *, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._tried = -math.inf
+
+    def trouble(self) -> Trouble | None:
+        """Why a write would fail, as far as was seen a moment ago."""
+        moment = self._clock()
+        thorough = moment - self._tried >= self._seconds
+        found = trouble(thorough=thorough)
+        if found is not None:
+            self._tried = -math.inf
+        elif thorough:
+            self._tried = moment
+        return found
+
+
+def trouble(*, thorough: bool = True) -> Trouble | None:
+    """Why a write would fail now; None where it would not. Writes nothing that stays, and without
+    ``thorough`` nothing at all."""
     try:
         if connection.vendor == "postgresql":
-            return _on_postgresql()
+            return _on_postgresql(thorough=thorough)
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+    except Error as error:
         return trouble_of(error) or Trouble.UNAVAILABLE
     return trouble_of_folder(Path(connection.settings_dict["NAME"]))
 
@@ -81,16 +105,22 @@ def free_bytes(folder: Path) -> int:
     return facts.f_bavail * facts.f_frsize
 
 
-def _on_postgresql() -> Trouble | None:
-    """Ask, then let it write half a megabyte that it drops by itself.
+def _on_postgresql(*, thorough: bool) -> Trouble | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        if cursor.fetchone()[0] == "on":
+            return Trouble.READ_ONLY
+        if thorough:
+            _spill(cursor)
+    return None
+
+
+def _spill(cursor: Any) -> None:
+    """Have it write a third of a megabyte that it drops by itself.
 
     A query whose rows do not fit into its memory puts them into a temporary file on the database's disk: no
     table, no log and no privilege is needed for that, and a full disk refuses it as it would a new row.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SHOW transaction_read_only")
-        if cursor.fetchone()[0] == "on":
-            return Trouble.READ_ONLY
+    with transaction.atomic():
         cursor.execute(f"SET LOCAL work_mem = '{_WORK_MEMORY}'")
         cursor.execute("SELECT count(*) FROM generate_series(1, %s)", [_SPILLING_ROWS])
-    return None

@@ -339,8 +339,10 @@ def _lease_sql(source: str) -> str:
 @cache
 def _lease_and_event_sql(*, locked: bool) -> str:
     head = "RETURNING seq, link)"
-    # Whoever has to wait for the lock looks at the row again, as it is then.
-    still = f"{_STILL_LENDABLE} FOR SHARE" if locked else _STILL_LENDABLE
+    # Whoever has to wait for the lock looks at the row again, as it is then. The weaker one is what the lease's
+    # foreign key takes anyway, but before the head of the trail, as everybody does who changes a credential:
+    # in the other order two would wait for each other.
+    still = f"{_STILL_LENDABLE} FOR {'' if locked else 'KEY '}SHARE"
     return audit.insert_sql().replace(
         head, f"WHERE EXISTS ({still}) {head}, lease AS ({_lease_sql('FROM head')})", 1
     )

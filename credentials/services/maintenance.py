@@ -1,13 +1,11 @@
-"""The periodic duties; each is safe to run twice, also at the same time."""
+"""The small duties of services/duties.py; each is safe to run twice, also at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from credentials.conf import conf
 from credentials.models import (
@@ -15,13 +13,12 @@ from credentials.models import (
     IdempotencyRecord,
     Notice,
     Organization,
-    PendingConnection,
     RepositoryAccess,
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
 from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof, notices, organizations
+from credentials.services import audit, audit_proof, pending
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -31,28 +28,9 @@ MEMORY_KEPT = timedelta(days=100)
 _ACTOR = Actor.system("maintenance")
 
 
-def run(*, now: datetime) -> dict[str, int]:
-    """Every duty inside this installation once; how much each had to do, by name."""
-    return {
-        "pending connections dropped": drop_pending(now=now),
-        "idempotency records dropped": drop_idempotency(now=now),
-        "credentials that reached their end": mark_ends(now=now),
-        "memories dropped": drop_memories(now=now),
-        "seals made": seal(now=now),
-    }
-
-
-def ask_hosts(*, now: Callable[[], datetime] = timezone.now) -> dict[str, int]:
-    """Every duty that waits for others, apart from the rest so that no seal waits for a slow host."""
-    return {
-        "credentials asked about their organizations": organizations.check_due(actor=_ACTOR, now=now),
-        "notices mailed": notices.mail_due(now=now()),
-    }
-
-
 def drop_pending(*, now: datetime) -> int:
-    """Delete what came back from OAuth and nobody confirmed in time."""
-    return PendingConnection.objects.filter(expires_at__lt=now).delete()[0]
+    """Delete what came back from OAuth and nobody confirmed in time, and have it revoked."""
+    return pending.drop_expired(actor=_ACTOR, now=now)
 
 
 def drop_idempotency(*, now: datetime) -> int:

@@ -24,6 +24,7 @@ from credentials.services import audit, hosts, vault
 from credentials.services.audit import Actor
 from credentials.services.connect import (
     Connected,
+    give_up_secret,
     new_credential,
     put_secret,
     refusal,
@@ -31,6 +32,7 @@ from credentials.services.connect import (
     save_with_facts,
 )
 from credentials.services.rejection import DEAD
+from credentials.services.revocation import requests
 from credentials.services.verify import Look, look
 from credentials.verdicts import VerdictCode
 
@@ -58,14 +60,14 @@ def receive_grant(
     a reconnect answered for another account; ProviderUnreachable where nobody could be asked whose it is, or
     the provider does not know its own token even after a few seconds (``sleep`` waits).
     """
-    login = Login(token=grant.access, kind=Kind.OAUTH)
-    found = _look_patiently(host, login, now=now, sleep=sleep)
-    if found.proof is None:
-        if found.known and found.verdict.code not in DEAD:
-            raise TokenNotAccepted(found.verdict)
-        raise ProviderUnreachable(f"{host.name} did not say whose account this is.")
-    if reconnects is not None:
-        refuse_another_account(reconnects, found)
+    try:
+        found = _welcome(host, grant, reconnects=reconnects, now=now, sleep=sleep)
+    except (TokenNotAccepted, ProviderUnreachable):
+        # What the host granted lives on there, and nobody will keep it.
+        with transaction.atomic():
+            requests.of_grant(grant, owner=user, host=host, now=now())
+        raise
+    assert found.proof is not None  # or it would not be welcome
     scopes = grant.scopes if grant.scopes is not None else found.proof.scopes
     return _seal_pending(
         actor=actor,
@@ -76,6 +78,24 @@ def receive_grant(
         redirect_uri=redirect_uri,
         now=now(),
     )
+
+
+def _welcome(
+    host: Host,
+    grant: OAuthGrant,
+    *,
+    reconnects: Credential | None,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None],
+) -> Look:
+    found = _look_patiently(host, Login(token=grant.access, kind=Kind.OAUTH), now=now, sleep=sleep)
+    if found.proof is None:
+        if found.known and found.verdict.code not in DEAD:
+            raise TokenNotAccepted(found.verdict)
+        raise ProviderUnreachable(f"{host.name} did not say whose account this is.")
+    if reconnects is not None:
+        refuse_another_account(reconnects, found)
+    return found
 
 
 def _look_patiently(
@@ -127,7 +147,6 @@ def _seal_pending(
     pending.access_envelope = vault.seal_secret(grant.access, pending.binding("access"))
     if grant.refresh is not None:
         pending.refresh_envelope = vault.seal_secret(grant.refresh, pending.binding("refresh"))
-    PendingConnection.objects.filter(expires_at__lt=now).delete()
     pending.save(force_insert=True)
     audit.record(
         "connection.pending",
@@ -188,6 +207,7 @@ def _store_grant(
     created = credential.generation == 0
     if not created:
         _refuse_fewer_scopes(credential, pending)
+        give_up_secret(credential, for_the_sake_of=access, now=now)
     credential.kind = Kind.OAUTH.value
     credential.account_id = pending.facts["account_id"]
     credential.account_name = pending.facts["account_name"]
@@ -239,8 +259,30 @@ def _refuse_fewer_scopes(credential: Credential, pending: PendingConnection) -> 
 
 
 @transaction.atomic
-def cancel(*, actor: Actor, pending: PendingConnection) -> None:
-    """Throw a pending connection away."""
-    subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
-    audit.record("connection.canceled", actor=actor, subject=subject)
-    pending.delete()
+def cancel(*, actor: Actor, pending: PendingConnection, now: datetime) -> None:
+    """Throw a pending connection away; what the host granted is revoked there (the duty asks it)."""
+    if _dropped(pending.pk, now=now):
+        subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
+        audit.record("connection.canceled", actor=actor, subject=subject)
+
+
+def drop_expired(*, actor: Actor, now: datetime) -> int:
+    """Throw away, and have revoked, what nobody confirmed in time; how many there were."""
+    over = PendingConnection.objects.filter(expires_at__lt=now).select_related("host")
+    dropped = 0
+    for pending in over.order_by("expires_at"):
+        with transaction.atomic():
+            cancel(actor=actor, pending=pending, now=now)
+            dropped += 1
+    return dropped
+
+
+def _dropped(pk: UUID, *, now: datetime) -> bool:
+    """Hand the grant over to be revoked, and delete the row; False where somebody did already."""
+    rows = PendingConnection.objects.select_for_update(of=("self",)).select_related("host", "user")
+    current = rows.filter(pk=pk).first()
+    if current is None:
+        return False
+    requests.of_pending(current, now=now)
+    current.delete()
+    return True

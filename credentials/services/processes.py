@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from credentials.models import Process
 from credentials.services import database
@@ -164,7 +164,7 @@ def _try(step: Callable[[], None]) -> bool:
     """A missed sign of life is made up for by the next one."""
     try:
         step()
-    except DatabaseError as error:
+    except Error as error:
         logger.warning("no sign of life: %s", type(error).__name__)
         return False
     return True

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django_tasks import task
+from django.db.models import QuerySet
+from django_tasks import TaskResultStatus, task
+from django_tasks_db.models import DBTaskResult
 
 from credentials.models import Credential
 from credentials.models.credential import LENDABLE
-from credentials.services import verify
+from credentials.services import processes, verify
 from credentials.services.audit import Actor
+from credentials.services.processes import Watch
+
+# A task that outlived so many workers may be what ends them.
+MOST_WORKERS = 3
+# Names that no worker of ours has: Django Tasks' own command makes them up, and shows no sign of life.
+FOREIGN_KEPT = timedelta(hours=1)
+_watch = Watch()
+logger = logging.getLogger(__name__)
 
 
 @task()
@@ -39,3 +52,40 @@ def verify_later(credential_id: UUID) -> None:
     asked for it.
     """
     verify_credential.enqueue(str(credential_id))
+
+
+def restart_abandoned(*, now: datetime, watch: Watch = _watch) -> int:
+    """Put back what workers left behind that were killed: the queue itself leaves it running for ever.
+
+    A task only says where to look, so one that was nearly done is done again without harm.
+    """
+    return sum(_restart(left) for left in _running() if _is_left(left, now=now, watch=watch))
+
+
+def restart_own() -> int:
+    """Put back what this process's worker left behind when it lost the database; it runs nothing now."""
+    mine = processes.identity()
+    return sum(_restart(left) for left in _running() if left.worker_ids[-1:] == [mine])
+
+
+def _running() -> QuerySet[Any]:
+    running: QuerySet[Any] = DBTaskResult.objects.filter(status=TaskResultStatus.RUNNING)
+    return running.only("id", "worker_ids", "started_at")
+
+
+def _is_left(running: Any, *, now: datetime, watch: Watch) -> bool:
+    worker = running.worker_ids[-1] if running.worker_ids else ""
+    if ":" not in worker and abs(now - running.started_at) < FOREIGN_KEPT:
+        return False
+    return processes.is_gone(worker, now=now, watch=watch)
+
+
+def _restart(left: Any) -> int:
+    """By compare-and-set: a worker that took it meanwhile keeps it."""
+    same = DBTaskResult.objects.filter(
+        pk=left.pk, status=TaskResultStatus.RUNNING, started_at=left.started_at
+    )
+    if len(left.worker_ids) >= MOST_WORKERS:
+        logger.error("task %s is given up: %d workers ended over it", left.pk, len(left.worker_ids))
+        return int(same.update(status=TaskResultStatus.FAILED, finished_at=left.started_at))
+    return int(same.update(status=TaskResultStatus.READY, started_at=None))

@@ -13,9 +13,10 @@ from django.db.models.functions import Substr
 
 from credentials.crypto.envelope import Binding
 from credentials.crypto.keyring import KEY_ID_LENGTH, KeyRing
-from credentials.models import Credential, Host, PendingConnection, PurposeKey
+from credentials.models import Credential, Host, PendingConnection, PurposeKey, Revocation
 from credentials.services import hosts, logins, vault
 from credentials.services.audit import Subject
+from credentials.services.revocation import requests
 
 # Where the envelope's format puts the key id, counted from 1 as SQL does.
 _KEY_ID_AT = 3
@@ -123,6 +124,18 @@ STORES = (
         subject_of=logins.subject_of,
         has_key_id=True,
         related=("host", "owner"),
+    ),
+    Store(
+        kind="revocation",
+        rewrapped="revocation.rewrapped",
+        model=Revocation,
+        bindings={
+            "access_envelope": lambda row: row.binding("access"),
+            "refresh_envelope": lambda row: row.binding("refresh"),
+        },
+        subject_of=requests.subject_of,
+        has_key_id=True,
+        related=("host",),
     ),
 )
 

@@ -84,6 +84,14 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
         gettext_lazy("No connected account can be used for this"),
         gettext_lazy("The verdict in the answer says why, and what to do."),
     ),
+    "refresh-unavailable": (
+        gettext_lazy("The token is being renewed, or cannot be renewed just now"),
+        gettext_lazy(
+            "The account stays connected, and nobody has to do anything. Its host could not be asked for a new "
+            "token at this moment, or a job still uses the present one. Send the same request again after as "
+            "long as the answer says."
+        ),
+    ),
     "audit-unavailable": (
         gettext_lazy("The audit trail cannot be written"),
         gettext_lazy("Nothing was opened or changed. Try again; if it lasts, an administrator has to look."),

@@ -194,7 +194,7 @@ def confirm(request: HttpRequest, pending_id: UUID) -> HttpResponse:
         return render(request, "credentials/confirm.html", context)
     actor = actor_of_user(request.META, request.user)
     if request.POST.get("action") != "confirm":
-        pendings.cancel(actor=actor, pending=pending)
+        pendings.cancel(actor=actor, pending=pending, now=timezone.now())
         messages.info(request, _("Nothing was connected."))
         return redirect("connections")
     try:

@@ -112,7 +112,13 @@ def _new_token(host: EmulatedHost) -> str:
 
 
 def _token(host: EmulatedHost, token: Token) -> str:
-    state = "live" if token.is_live(host.state.now()) else "revoked" if token.revoked_at else "expired"
+    state = (
+        "live"
+        if token.is_live(host.state.now())
+        else "revoked"
+        if token.is_revoked(host.state.now())
+        else "expired"
+    )
     action = f"/_sandbox/tokens/{token.id}"
     return fieldset(
         f"{token.id}: {token.kind} of {token.account}, {state}",

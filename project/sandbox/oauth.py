@@ -211,7 +211,9 @@ class AuthorizationServer:
         client_id = shown.username if basic else str(fields.get("client_id", ""))
         secret = shown.secret if basic else str(fields.get("client_secret", ""))
         app = self._state.apps.get(client_id)
-        if app is None or not hmac.compare_digest(secret.encode(), app.client_secret.encode()):
+        if app is None or self._state.settings.refuses_clients:
+            raise RefusedError(Reason.CLIENT)
+        if not hmac.compare_digest(secret.encode(), app.client_secret.encode()):
             raise RefusedError(Reason.CLIENT)
         return app
 

@@ -70,7 +70,9 @@ class Settings:
     `oauth.Rules`; empty leaves it to the provider. `access_seconds`, `refresh_seconds`: the life of an access
     token that can be refreshed, and of a refresh token that nobody uses; 0 leaves it to the provider.
     `ban_after_failures`: so many failed Git sign-ins within three minutes shut Git for an hour, 0 for never;
-    `redirect_bases`: further addresses the product may run at.
+    `redirect_bases`: further addresses the product may run at; `revocation_lag_seconds`: a token that somebody
+    asks to revoke lives on for so long; `ignores_revocation`: such a request is answered as a success and changes
+    nothing; `refuses_clients`: every OAuth application is told that its id or secret is wrong.
     """
 
     clock_offset_seconds: int = 0
@@ -84,6 +86,9 @@ class Settings:
     refresh_seconds: int = 0
     ban_after_failures: int = 0
     redirect_bases: tuple[str, ...] = ()
+    revocation_lag_seconds: int = 0
+    ignores_revocation: bool = False
+    refuses_clients: bool = False
 
 
 class HostState:
@@ -170,6 +175,12 @@ class HostState:
         """End a token and the refresh token that came with it."""
         self.change_token(token, revoked_at=token.revoked_at or self.now(), refresh_spent=True)
 
+    def revoke_on_request(self, token: Token) -> None:
+        """What a caller's request to revoke does, as the settings of the host have it."""
+        if not self.settings.ignores_revocation:
+            ends = self.now() + self.settings.revocation_lag_seconds
+            self.change_token(token, revoked_at=min(token.revoked_at or ends, ends))
+
     def forget(self, token: Token) -> None:
         """Remove every trace of a token, as if it had never been made."""
         with self.lock:
@@ -203,11 +214,7 @@ class HostState:
     def live_tokens(self) -> list[Token]:
         """The tokens that can still be used, or brought to life again by their refresh token."""
         now = self.now()
-        return [
-            token
-            for token in self.tokens()
-            if token.is_live(now) or (token.revoked_at is None and token.can_refresh(now))
-        ]
+        return [token for token in self.tokens() if token.is_live(now) or token.can_refresh(now)]
 
     # Switches
 

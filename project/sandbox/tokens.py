@@ -42,11 +42,14 @@ class Token:
     def is_expired(self, now: float) -> bool:
         return self.expires_at is not None and now >= self.expires_at
 
+    def is_revoked(self, now: float) -> bool:
+        return self.revoked_at is not None and now >= self.revoked_at
+
     def is_live(self, now: float) -> bool:
-        return self.revoked_at is None and not self.is_expired(now)
+        return not self.is_revoked(now) and not self.is_expired(now)
 
     def can_refresh(self, now: float) -> bool:
-        if self.refresh_digest is None or self.refresh_spent:
+        if self.refresh_digest is None or self.refresh_spent or self.is_revoked(now):
             return False
         return self.refresh_expires_at is None or now < self.refresh_expires_at
 

@@ -27,7 +27,8 @@ from project.sandbox.emulated import EMULATED
 
 _ACTOR = Actor.system("demo")
 _SANDBOX_SECONDS = 60
-_STOP_SECONDS = 15
+# Longer than the worker waits for its refresher, which may be in the middle of a call.
+_STOP_SECONDS = 45
 
 
 class Command(BaseCommand):

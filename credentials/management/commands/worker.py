@@ -1,49 +1,121 @@
-"""``worker``: runs queued tasks, and the periodic duties between them."""
+"""``worker``: runs queued tasks and the periodic duties, and keeps a refresher beside it."""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
+from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
-from django.db import connection
-from django.utils import timezone
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error, close_old_connections, connection
 
-from credentials.conf import conf
-from credentials.services import maintenance
+from credentials.management.supervisor import Supervisor
+from credentials.services import duties, processes, queue
+from credentials.services.duties import PeriodicDuty, Result
+from credentials.services.processes import Kind
+
+# How often duties are looked at; one whose interval is shorter is looked at as often.
+_LOOK_SECONDS = 5.0
+_AGAIN_SECONDS = 5.0
+_THREADS_END_SECONDS = 10.0
+# A key ring in the environment is taken out of it by whoever reads it first; the refresher needs it, too.
+_STARTED_WITH = dict(os.environ)
+# Errors of a database that is out, which the next duty would only meet again.
+_OUT = {"OperationalError", "InterfaceError"}
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Runs background tasks and the periodic duties until it is told to stop."
+    help = "Runs background tasks, the periodic duties and a refresher until it is told to stop."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--no-refresher", action="store_true", help="where the refresher is a service of its own"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop = threading.Event()
-        rounds = [
-            threading.Thread(target=self._rounds, args=(stop, duties), name=name, daemon=True)
-            for name, duties in (
-                ("duties", lambda: maintenance.run(now=timezone.now())),
-                ("hosts", maintenance.ask_hosts),
-            )
-        ]
-        for thread in rounds:
-            thread.start()
-        try:
-            call_command("db_worker", queue_name="*", verbosity=options["verbosity"])
-        finally:
-            stop.set()
-            for thread in rounds:
-                thread.join(timeout=10)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
+        threads = [*_duty_threads()]
+        if not options["no_refresher"]:
+            threads.append((_refresher().run, (), "refresher"))
+        with processes.beating(Kind.WORKER), _running(threads):
+            _run_tasks(verbosity=options["verbosity"])
 
-    def _rounds(self, stop: threading.Event, duties: Callable[[], object]) -> None:
-        while True:
-            try:
-                duties()
-            except Exception as error:
-                # The next round tries again; a worker that died of a short outage would seal nothing.
-                self.stderr.write(f"maintenance failed: {type(error).__name__}")
-            finally:
-                connection.close()
-            if stop.wait(conf.seal_interval.total_seconds()):
-                return
+
+def _leave(*_: Any) -> NoReturn:
+    sys.exit(0)
+
+
+@contextmanager
+def _running(threads: Sequence[tuple[Any, tuple[Any, ...], str]]) -> Iterator[None]:
+    """Run these beside the block; afterwards the refresher may take as long as its calls do."""
+    stop = threading.Event()
+    started = [
+        threading.Thread(target=run, args=(*words, stop), name=name, daemon=True)
+        for run, words, name in threads
+    ]
+    for thread in started:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        until = time.monotonic() + _THREADS_END_SECONDS
+        for thread in started:
+            late = Supervisor.LATE + 1 if thread.name == "refresher" else 0
+            thread.join(timeout=max(0.0, until - time.monotonic(), late))
+
+
+def _duty_threads() -> Iterator[tuple[Any, tuple[Any, ...], str]]:
+    """One thread for all that is done here, and one for each duty that waits for others."""
+    yield look_after, ([duty for duty in duties.REGISTRY if not duty.waits],), "duties"
+    for duty in duties.REGISTRY:
+        if duty.waits:
+            yield look_after, ([duty],), duty.name
+
+
+def look_after(chosen: Sequence[PeriodicDuty], stop: threading.Event) -> None:
+    """Carry these duties out whenever they are due, until ``stop``."""
+    while not stop.is_set():
+        for duty in chosen:
+            outcome = duties.carry_out(duty)
+            if stop.is_set() or (outcome.result is Result.FAILED and outcome.error in _OUT):
+                break
+        close_old_connections()
+        stop.wait(min(_LOOK_SECONDS, *(duty.interval().total_seconds() for duty in chosen)))
+    connection.close()
+
+
+def _refresher() -> Supervisor:
+    words = (sys.executable, "manage.py", "refresher", "--parent", str(os.getpid()))
+    return Supervisor(words, name="refresher", folder=settings.BASE_DIR, environment=lambda: _STARTED_WITH)
+
+
+def _run_tasks(*, verbosity: int) -> None:
+    """Run queued tasks until a signal ends this process; an outage of the database does not."""
+    while True:
+        try:
+            queue.restart_own()
+            call_command(
+                "db_worker",
+                queue_name="*",
+                verbosity=verbosity,
+                worker_id=processes.identity(),
+                reload=False,
+            )
+        except Error as error:
+            logger.error("tasks stand still: %s", type(error).__name__)
+            connection.close()
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return

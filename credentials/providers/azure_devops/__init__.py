@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from credentials.crypto.secret import Secret
 from credentials.errors import ProviderAnswerUnexpected, ProviderError, TokenRejected
 from credentials.providers.answers import Answer
 from credentials.providers.azure_devops.repositories import AzureDevOpsRepositories
@@ -18,8 +17,6 @@ from credentials.providers.base import by_status, common_problem
 from credentials.providers.facts import (
     GitLogin,
     Login,
-    Revocation,
-    RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
@@ -134,9 +131,9 @@ class AzureDevOps(AzureDevOpsRepositories):
         """An organization's page; without one, the page where a person chooses it."""
         return f"{self.host.web_url}/{'_usersSettings/tokens' if self.organization_name else ''}"
 
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+    def revocation_page(self, kind: Kind) -> str:
         """Deleting a token takes another kind of sign-in than the token itself."""
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=self._tokens_url)
+        return self._tokens_url
 
 
 def _is_own(answer: Answer) -> bool:

@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from credentials.crypto.secret import Secret
 from credentials.errors import (
     AccessRefused,
     ProviderAnswerUnexpected,
@@ -24,8 +23,6 @@ from credentials.providers.facts import (
     Identity,
     Login,
     OAuthEndpoints,
-    Revocation,
-    RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
@@ -226,12 +223,10 @@ class Bitbucket(BitbucketRepositories):
             client_in_basic_auth=True,
         )
 
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+    def revocation_page(self, kind: Kind) -> str:
         """Bitbucket has no call for this; the person ends the token on one of its pages."""
-        if login.kind is Kind.OAUTH:
-            page = f"{self.host.web_url}/account/settings/app-authorizations/"
-        elif login.kind is Kind.ACCESS_TOKEN:
-            page = "https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/"
-        else:
-            page = self._api_tokens_url
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=page)
+        if kind is Kind.OAUTH:
+            return f"{self.host.web_url}/account/settings/app-authorizations/"
+        if kind is Kind.ACCESS_TOKEN:
+            return "https://support.atlassian.com/bitbucket-cloud/docs/using-access-tokens/"
+        return self._api_tokens_url

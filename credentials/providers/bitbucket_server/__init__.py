@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from django.utils.translation import gettext_lazy as _
 
-from credentials.crypto.secret import Secret
 from credentials.errors import AccessRefused, ProviderAnswerUnexpected, ProviderError, TokenRejected
 from credentials.providers.answers import Answer
 from credentials.providers.base import by_status, common_problem, not_found
@@ -19,8 +18,6 @@ from credentials.providers.facts import (
     GitLogin,
     Identity,
     Login,
-    Revocation,
-    RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
@@ -169,9 +166,9 @@ class BitbucketServer(BitbucketServerRepositories):
             checked_on="2026-11-23",
         )
 
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+    def revocation_page(self, kind: Kind) -> str:
         """The call that deletes a token wants the token's id, which nothing tells."""
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=f"{self.host.web_url}{_TOKENS}")
+        return f"{self.host.web_url}{_TOKENS}"
 
 
 def _not_permitted(answer: Answer) -> bool:

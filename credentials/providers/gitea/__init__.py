@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from credentials.crypto.secret import Secret
 from credentials.errors import (
     ProviderAnswerUnexpected,
     ProviderError,
@@ -26,8 +25,6 @@ from credentials.providers.facts import (
     OAuthEndpoints,
     OrganizationFact,
     OrganizationState,
-    Revocation,
-    RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
@@ -256,8 +253,6 @@ class Gitea(GiteaRepositories):
             raise TokenRejected("the provider refused the grant", evidence="oauth: invalid_grant")
         return super().read_grant(answer)
 
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+    def revocation_page(self, kind: Kind) -> str:
         """There is no call for this: deleting a token by the API needs the account's password."""
-        return RevocationResult(
-            outcome=Revocation.MANUAL, manual_url=f"{self.host.web_url}/user/settings/applications"
-        )
+        return f"{self.host.web_url}/user/settings/applications"

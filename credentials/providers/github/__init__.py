@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 
 from credentials.crypto.secret import Secret
 from credentials.errors import (
-    AccessRefused,
     ProviderAnswerUnexpected,
     ProviderError,
     ProviderRateLimited,
@@ -19,7 +18,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import unexplained
+from credentials.providers.base import client_refused, unexplained
 from credentials.providers.facts import (
     GitLogin,
     Identity,
@@ -51,7 +50,7 @@ _NOT_OFFERED = frozenset(
         HTTPStatus.NOT_FOUND,
         HTTPStatus.METHOD_NOT_ALLOWED,
         HTTPStatus.GONE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.UNAUTHORIZED,  # Enterprise Servers that want a signed-in reporter
     }
 )
 _READS_CODE = frozenset({"repo"})
@@ -210,65 +209,86 @@ class GitHub(GitHubApi):
             scopes=("repo", "read:org"),
         )
 
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
-        """Kill this one token: as the app it belongs to, or as a leaked one without any authorization."""
-        if login.kind in {Kind.OAUTH, Kind.APP_TOKEN}:
-            if client_secret is None or not self.host.client_id:
-                return self._by_hand(login.kind)
-            return self._revoke_as_app(login.token, client_secret)
-        return self._revoke_as_leaked(login)
+    # https://docs.github.com/rest/credentials/revoke
+    revoked_at_once: ClassVar[Mapping[Kind, int]] = {
+        Kind.PERSONAL_TOKEN: 1000,
+        Kind.FINE_GRAINED_TOKEN: 1000,
+    }
 
-    def _by_hand(self, kind: Kind) -> RevocationResult:
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=self.tokens_page(kind))
+    def revokes(self, kind: Kind) -> bool:
+        return True
 
-    def _revoke_as_app(self, token: Secret, client_secret: Secret) -> RevocationResult:
-        """https://docs.github.com/rest/apps/oauth-applications#delete-an-app-token"""
+    def revoke(
+        self, login: Login, *, client_secret: Secret | None, refresh: Secret | None = None
+    ) -> RevocationResult:
+        """Kill this one token: as the app it belongs to, or as a leaked one without any authorization.
+
+        Never by grant: that would end every token this person ever gave the app.
+        """
+        if login.kind in self.revoked_at_once:
+            was_refused = self.refuses(login)
+            result = self.revoke_many([login.token])
+            if was_refused:
+                return RevocationResult(outcome=Revocation.ALREADY_INVALID)
+            return result if result.outcome is Revocation.PENDING else self.by_hand(login.kind)
+        if client_secret is None or not self.host.client_id:
+            return self.by_hand(login.kind)
+        if refresh is None:
+            return self._revoke_as_app(login, client_secret)
+        was_refused = self.refuses(login)
+        later = self._refresh_reported(refresh)
+        result = self._revoke_as_app(login, client_secret)
+        # The report of the one may have ended the other.
+        if result.outcome is Revocation.ALREADY_INVALID and not was_refused:
+            result = RevocationResult(outcome=Revocation.REVOKED)
+        if later and result.outcome is Revocation.REVOKED:
+            return RevocationResult(outcome=Revocation.PENDING)
+        return result
+
+    def _revoke_as_app(self, login: Login, client_secret: Secret) -> RevocationResult:
+        """https://docs.github.com/rest/apps/oauth-applications#delete-an-app-token: one token, not the grant"""
         answer = self.door.request(
             "DELETE",
             f"{self.host.api_url}/applications/{path_segment(self.host.client_id)}/token",
             auth=Basic(username=self.host.client_id, password=client_secret),
-            json={"access_token": token},
+            json={"access_token": login.token},
             headers=HEADERS,
         )
         if answer.status == HTTPStatus.NO_CONTENT:
             return RevocationResult(outcome=Revocation.REVOKED)
         # 404 stands for a token that is not valid any more, or that another app issued.
         if answer.status == HTTPStatus.NOT_FOUND and answer.json is not None:
-            return self._ended_or_by_hand(token)
-        if answer.status == HTTPStatus.UNAUTHORIZED:  # our client registration, not the token
-            raise unexplained(answer)
+            if self.refuses(login):
+                return RevocationResult(outcome=Revocation.ALREADY_INVALID)
+            return self.by_hand(login.kind)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise client_refused(answer)
         raise self.translate(answer) or unexplained(answer)
 
-    def _ended_or_by_hand(self, token: Secret) -> RevocationResult:
-        if self._refused(Login(token=token, kind=Kind.OAUTH)):
-            return RevocationResult(outcome=Revocation.ALREADY_INVALID)
-        return self._by_hand(Kind.OAUTH)
+    def _refresh_reported(self, refresh: Secret) -> bool:
+        """Refresh tokens can be reported at github.com only; elsewhere they end with their access token."""
+        try:
+            return self.revoke_many([refresh]).outcome is Revocation.PENDING
+        except ProviderAnswerUnexpected:
+            return False
 
-    def _revoke_as_leaked(self, login: Login) -> RevocationResult:
+    def revoke_many(self, tokens: Sequence[Secret]) -> RevocationResult:
         """https://docs.github.com/rest/credentials/revoke: anonymous, accepted first and done later.
 
-        Older Enterprise Servers do not have the call. An authorization header makes it fail.
+        At most 60 calls an hour from one address. An authorization header makes it fail; older Enterprise
+        Servers do not have the call. 422 says that one of the tokens is none, or that there were too many
+        calls.
         """
-        if self._refused(login):
-            return RevocationResult(outcome=Revocation.ALREADY_INVALID)
         answer = self.door.request(
             "POST",
             f"{self.host.api_url}/credentials/revoke",
-            json={"credentials": [login.token]},
+            json={"credentials": list(tokens)},
             headers=HEADERS,
         )
         if answer.status in _NOT_OFFERED:
-            return self._by_hand(login.kind)
+            return RevocationResult(outcome=Revocation.MANUAL)
+        if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise unexplained(answer)
         if not answer.ok:
             raise self.translate(answer) or unexplained(answer)
-        done = self._refused(login)
-        return RevocationResult(outcome=Revocation.REVOKED if done else Revocation.PENDING)
-
-    def _refused(self, login: Login) -> bool:
-        try:
-            self.ask("GET", "/user", login=login, headers=HEADERS)
-        except TokenRejected:
-            return True
-        except (ScopeMissing, AccessRefused):
-            return False
-        return False
+        return RevocationResult(outcome=Revocation.PENDING)

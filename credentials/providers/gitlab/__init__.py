@@ -21,7 +21,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.providers.answers import Answer
-from credentials.providers.base import by_status, common_problem, not_found, unexplained
+from credentials.providers.base import by_status, client_refused, common_problem, not_found, unexplained
 from credentials.providers.facts import (
     GitLogin,
     Identity,
@@ -257,38 +257,57 @@ class GitLab(GitLabOrganizations, GitLabRepositories):
             scopes=("read_repository", "read_user"),
         )
 
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
+    # One row holds both, and revoking it by either ends both (its OAuth library's own words: a refresh token
+    # is a column of the access token): https://github.com/doorkeeper-gem/doorkeeper
+    pair_is_one: ClassVar[bool] = True
+
+    def revokes(self, kind: Kind) -> bool:
+        return True
+
+    def revocation_page(self, kind: Kind) -> str:
+        page = "applications" if kind is Kind.OAUTH else "personal_access_tokens"
+        return f"{self.host.web_url}/-/user_settings/{page}"
+
+    def revoke(
+        self, login: Login, *, client_secret: Secret | None, refresh: Secret | None = None
+    ) -> RevocationResult:
         """A token of the personal family ends itself with any scope; an OAuth token is ended by its app."""
         if login.kind is Kind.OAUTH:
-            return self._revoke_oauth(login, client_secret)
+            return self._revoke_oauth(login, client_secret, refresh)
         try:
             # https://docs.gitlab.com/api/personal_access_tokens/#self-revoke
             self.ask("DELETE", "/personal_access_tokens/self", login=login)
         except TokenRejected:
             return RevocationResult(outcome=Revocation.ALREADY_INVALID)
         except (AccessRefused, ScopeMissing):
-            return self._by_hand("/-/user_settings/personal_access_tokens")
+            return self.by_hand(login.kind)
         return RevocationResult(outcome=Revocation.REVOKED)
 
-    def _by_hand(self, page: str) -> RevocationResult:
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=f"{self.host.web_url}{page}")
+    def _revoke_oauth(
+        self, login: Login, client_secret: Secret | None, refresh: Secret | None
+    ) -> RevocationResult:
+        """https://docs.gitlab.com/api/oauth2/#revoke-a-token: 200 also for tokens that had ended before.
 
-    def _revoke_oauth(self, login: Login, client_secret: Secret | None) -> RevocationResult:
-        """https://docs.gitlab.com/api/oauth2/#revoke-a-token: 200 also for tokens that had ended before."""
+        The refresh token goes first: while it lives, it makes new access tokens.
+        """
         if client_secret is None or not self.host.client_id:
-            return self._by_hand("/-/user_settings/applications")
+            return self.by_hand(login.kind)
+        was_refused = self.refuses(login)
+        for token in (refresh, login.token):
+            if token is not None:
+                self._revoke_as_app(token, client_secret)
+        return RevocationResult(outcome=Revocation.ALREADY_INVALID if was_refused else Revocation.REVOKED)
+
+    def _revoke_as_app(self, token: Secret, client_secret: Secret) -> None:
         answer = self.door.request(
             "POST",
             f"{self.host.web_url}/oauth/revoke",
-            form={"client_id": self.host.client_id, "client_secret": client_secret, "token": login.token},
+            form={"client_id": self.host.client_id, "client_secret": client_secret, "token": token},
         )
-        if answer.status == HTTPStatus.OK:
-            return RevocationResult(outcome=Revocation.REVOKED)
-        if answer.status in {
-            HTTPStatus.UNAUTHORIZED,
-            HTTPStatus.FORBIDDEN,
-        }:  # our client registration, not the token
-            raise unexplained(answer)
+        if answer.status == HTTPStatus.OK and answer.json is not None:
+            return
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise client_refused(answer)
         raise self.translate(answer) or unexplained(answer)
 
 

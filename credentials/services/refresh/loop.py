@@ -59,6 +59,7 @@ class Refresher:
         self._not_before: dict[UUID, float] = {}
         self._healed_at = float("-inf")
         self._refreshed = 0
+        self._has_begun = False
 
     def run(self, stop: threading.Event) -> None:
         """Look, and look again, until told to stop; an outage of the database ends nothing."""
@@ -77,8 +78,20 @@ class Refresher:
         """Wait for what is under way; how many tokens were renewed in all."""
         wait([future for _host, future in self._under_way.values()])
         self._collect()
+        if self._has_begun:
+            self._disconnect()
         self._pool.shutdown()
         return self._refreshed
+
+    def _disconnect(self) -> None:
+        """Each thread of the pool closes its connection: none takes two, because all wait for the last."""
+        barrier = threading.Barrier(AT_ONCE)
+
+        def leave() -> None:
+            barrier.wait()
+            connection.close()
+
+        wait([self._pool.submit(leave) for _thread in range(AT_ONCE)])
 
     def heal(self) -> None:
         """Store what the journal holds, and ask once for what was interrupted."""
@@ -107,13 +120,15 @@ class Refresher:
             return
         if self._not_before.get(pk, 0.0) > time.monotonic():
             return
+        self._has_begun = True
         self._under_way[pk] = (host, self._pool.submit(self._refresh, pk))
 
     def _refresh(self, pk: UUID) -> Result | None:
         try:
             return perform.refresh(pk, need=None, now=self._now)
-        except (DatabaseError, ForgekeyError, OSError) as problem:
-            logger.error("no refresh was begun: %s", type(problem).__name__)
+        except Exception as problem:
+            # One row must not end the refresher; what was claimed is found again by heal.
+            logger.error("a refresh ended early: %s", type(problem).__name__)
             return None
         finally:
             close_old_connections()

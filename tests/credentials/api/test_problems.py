@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.http import Http404
 from django.test import Client
 from rest_framework import exceptions as drf
@@ -34,6 +34,15 @@ REFUSED = verdict(
     checked=(Check(step="verify", result="401", at=datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC)),),
     host="github",
 )
+
+
+def database_error(state: str) -> InternalError:
+    """An error as Django passes it on, of a driver that gives the database's code."""
+    error, cause = InternalError(CANARY), RuntimeError(CANARY)
+    cause.sqlstate = state  # type: ignore[attr-defined]  # as psycopg's have
+    error.__cause__ = cause
+    return error
+
 
 # Error, status, code, whether the same request may succeed later.
 TABLE: tuple[tuple[Exception, int, str, bool], ...] = (
@@ -68,6 +77,8 @@ TABLE: tuple[tuple[Exception, int, str, bool], ...] = (
     (drf.UnsupportedMediaType(CANARY), 415, "unsupported_media_type", False),
     (drf.Throttled(wait=9), 429, "rate_limited", True),
     (OperationalError(CANARY), 503, "unavailable", True),
+    (database_error("25006"), 503, "unavailable", True),  # PostgreSQL: read_only_sql_transaction
+    (database_error("25P02"), 500, "internal_error", False),  # a transaction that had failed before
     (RuntimeError(CANARY), 500, "internal_error", False),
 )
 

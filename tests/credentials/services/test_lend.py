@@ -14,7 +14,6 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.errors import (
     AuditUnavailable,
-    Conflict,
     InputInvalid,
     KeyUnavailable,
     NotAuthenticated,
@@ -149,7 +148,7 @@ def test_a_credential_that_changed_between_the_two_statements_is_not_lent(
 
     monkeypatch.setattr(lend_statements, "insert", quarantined_meanwhile)
 
-    with pytest.raises(Conflict):
+    with pytest.raises(NoUsableCredential):
         ask(key)
 
     assert not Lease.objects.exists()

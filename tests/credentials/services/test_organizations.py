@@ -21,7 +21,7 @@ from credentials.models import (
 )
 from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.tokens import Kind
-from credentials.services import disconnect, holds, maintenance, organizations
+from credentials.services import disconnect, duties, holds, organizations
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.services.stored import fresh, known, state, store, switch
@@ -229,9 +229,9 @@ def test_from_not_approved_over_requested_to_open_with_notice_event_and_mail(
     switch(sandbox, "github", "assxxx", approved=True)
     assert check_due(clock) == 0, "it is not due yet"
     clock.step(minutes=10)
-    done = maintenance.ask_hosts(now=clock)
+    done = {outcome.name: outcome.done for outcome in duties.once(clock=clock, force=True)}
 
-    assert done["notices mailed"] == 1
+    assert done["mail-notices"] == 1
     assert state(credential, "assxxx") == "accessible"
     assert changes("assxxx") == [
         ("", "not_approved"),

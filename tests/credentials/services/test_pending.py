@@ -164,7 +164,11 @@ def test_a_pending_connection_is_confirmed_once(sandbox: RunningSandbox, alice: 
 
 def test_a_canceled_connection_leaves_nothing(sandbox: RunningSandbox, alice: User) -> None:
     host = builders.sandbox_host(sandbox, "github")
-    pending.cancel(actor=Actor.user(alice), pending=receive(alice, host, grant_for(sandbox, host, alice)))
+    pending.cancel(
+        actor=Actor.user(alice),
+        pending=receive(alice, host, grant_for(sandbox, host, alice)),
+        now=timezone.now(),
+    )
 
     assert not PendingConnection.objects.exists()
     assert not Credential.objects.exists()

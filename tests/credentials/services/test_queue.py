@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from credentials.models import AuditEvent
-from credentials.services import disconnect, hosts, queue
+from credentials.services import disconnect, hosts, processes, queue
+from credentials.services.processes import Watch
 from tests import builders
 
 pytestmark = pytest.mark.django_db
+NOW = timezone.now()
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +68,64 @@ def test_what_is_gone_by_then_is_left_alone(alice: User) -> None:
         queue.verify_credential.call(str(gone))
 
     assert not AuditEvent.objects.filter(action="credential.opened").exists()
+
+
+def running(worker: str, *, since: datetime = NOW, workers: int = 1) -> Any:
+    """A task that a worker took, and that nobody finished."""
+    queue.verify_later(uuid4())
+    names = [f"far-00000000:{number}:1" for number in range(workers - 1)]
+    DBTaskResult.objects.update(status="RUNNING", worker_ids=[*names, worker], started_at=since)
+    return DBTaskResult.objects.get()
+
+
+def gone() -> str:
+    """A process of this machine that is no more."""
+    place, pid, started = processes.identity().split(":")
+    return f"{place}:{pid}:{int(started) - 1}"
+
+
+def test_a_task_of_a_worker_that_was_killed_is_put_back_at_once() -> None:
+    task = running(gone())
+    assert queue.restart_abandoned(now=NOW) == 1
+    task.refresh_from_db()
+    assert (task.status, task.started_at, task.worker_ids) == ("READY", None, [gone()])
+    assert queue.restart_abandoned(now=NOW) == 0
+
+
+def test_a_task_of_a_worker_that_lives_is_left_to_it() -> None:
+    running(processes.identity(), since=NOW - timedelta(days=2))
+    assert queue.restart_abandoned(now=NOW) == 0
+    assert DBTaskResult.objects.get().status == "RUNNING"
+
+
+def test_a_task_of_a_worker_elsewhere_is_put_back_once_that_one_has_been_silent() -> None:
+    seconds = 0.0
+    watch = Watch(lambda: seconds)
+    running("far-00000000:9:1")
+    assert queue.restart_abandoned(now=NOW, watch=watch) == 0
+    seconds = processes.WATCHED
+    assert queue.restart_abandoned(now=NOW, watch=watch) == 1
+
+
+def test_a_task_of_a_worker_that_shows_no_sign_of_life_is_left_to_it_for_an_hour() -> None:
+    seconds = 0.0
+    watch = Watch(lambda: seconds)
+    running("dK3bVpM0")
+    for age, restarted in ((timedelta(minutes=59), 0), (timedelta(hours=1), 0), (timedelta(hours=1), 1)):
+        assert queue.restart_abandoned(now=NOW + age, watch=watch) == restarted
+        seconds += processes.WATCHED
+
+
+def test_a_task_that_three_workers_ended_over_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    running(gone(), workers=queue.MOST_WORKERS)
+    assert queue.restart_abandoned(now=NOW) == 1
+    assert DBTaskResult.objects.get().status == "FAILED"
+    assert "is given up: 3 workers ended over it" in caplog.text
+
+
+def test_a_worker_that_lost_the_database_puts_its_own_task_back_and_no_other() -> None:
+    running("far-00000000:9:1")
+    assert queue.restart_own() == 0
+    DBTaskResult.objects.update(worker_ids=[processes.identity()])
+    assert queue.restart_own() == 1
+    assert DBTaskResult.objects.get().status == "READY"

@@ -40,7 +40,11 @@ class Apps:
 
         def admit(request: Request, *, client_id: str) -> Response:
             shown, app = request.authorization, self._state.apps.get(client_id)
-            if app is None or (shown.username, shown.secret) != (app.client_id, app.client_secret):
+            is_known = app is not None and (shown.username, shown.secret) == (
+                app.client_id,
+                app.client_secret,
+            )
+            if app is None or not is_known or self._state.settings.refuses_clients:
                 return self._host.problem(request, 401, "Bad credentials")
             secret = request.fields().get("access_token")
             if not isinstance(secret, str):
@@ -88,7 +92,7 @@ class Apps:
         return json_response(self._facts(new, text, app))
 
     def revoke(self, *, token: Token, secret: str, app: App) -> Response:
-        self._state.revoke(token)
+        self._state.revoke_on_request(token)
         return empty()
 
     def end_grant(self, *, token: Token, secret: str, app: App) -> Response:
@@ -105,9 +109,9 @@ class Apps:
         if not isinstance(found, list) or not 0 < len(found) <= MOST_REVOKED:
             return self._host.problem(request, 422, "Validation Failed")
         for secret in found:
-            token = self._host.live(str(secret))
+            token = self._host.live(str(secret)) or self._state.find_refresh(str(secret))
             if token is not None:
-                self._state.revoke(token)
+                self._state.revoke_on_request(token)
         return self._host.finished(request, json_response({}, status=202))
 
     def installations(self, request: Request) -> Response:

@@ -131,7 +131,7 @@ class GitLab(EmulatedHost):
         text = str(fields.get("token", ""))
         token = self.state.find(text) or self.state.find_refresh(text)
         if token is not None and token.client_id == app.client_id:
-            self.state.revoke(token)
+            self.state.revoke_on_request(token)
         return self.oauth_answer(request, {}, status=200)
 
     def token_info(self, request: Request) -> Response:

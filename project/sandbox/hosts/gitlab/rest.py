@@ -103,7 +103,7 @@ class Rest:
         request.token = token
         if token.is_live(self._state.now()):
             return None
-        text = REVOKED if token.revoked_at is not None else EXPIRED
+        text = REVOKED if token.is_revoked(self._state.now()) else EXPIRED
         return self._host.problem(request, 401, {"error": "invalid_token", "error_description": text})
 
     def _insufficient(self, request: Request, accepted: Sequence[str]) -> Response:
@@ -127,7 +127,7 @@ class Rest:
         return {
             "id": number("token", token.id),
             "name": f"sandbox {token.id}",
-            "revoked": token.revoked_at is not None,
+            "revoked": token.is_revoked(self._state.now()),
             "created_at": _when(token.created_at),
             "description": None,
             "scopes": list(token.scopes),
@@ -144,7 +144,7 @@ class Rest:
     def revoke_itself(self, request: Request) -> Response:
         refusal = self._not_personal(request)
         if refusal is None:
-            self._state.revoke(known(request))
+            self._state.revoke_on_request(known(request))
         return refusal or empty()
 
     def rotate_itself(self, request: Request) -> Response:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from credentials.models import Credential, Lease, ServiceClient, Status
@@ -213,6 +214,58 @@ def test_a_lease_and_a_refresh_at_the_same_moment_never_both_get_the_token(
     for thread in threads:
         thread.join(30)
     assert got["lent"] != got["refreshing"]
+
+
+def test_a_lease_that_comes_while_the_row_is_being_claimed_waits_and_gets_no_dying_token(
+    credential: Credential, backend: ServiceClient
+) -> None:
+    begun = threading.Event()
+    got: list[bool] = []
+
+    def lend() -> None:
+        lease = lease_of(credential, backend, commit=False)
+        event = audit.build("lease.created", actor=builders.SYSTEM, subject=subject_of(credential))
+        begun.set()
+        got.append(lend_statements.insert(lease, event, generation=credential.generation, is_renewable=True))
+        connection.close()
+
+    thread = threading.Thread(target=lend)
+    with transaction.atomic():
+        row = Credential.objects.select_for_update().get(pk=credential.pk)
+        thread.start()
+        begun.wait(10)
+        time.sleep(0.5)
+        Credential.objects.filter(pk=row.pk).update(refreshing_since=timezone.now(), refreshing_by="x")
+    thread.join(30)
+    assert got == [False]
+    assert not Lease.objects.exists()
+
+
+@pytest.mark.parametrize("is_renewable", [True, False])
+def test_a_lease_and_a_change_that_is_recorded_never_wait_for_each_other(
+    credential: Credential, backend: ServiceClient, is_renewable: bool
+) -> None:
+    begun = threading.Event()
+    got: list[bool] = []
+
+    def lend() -> None:
+        lease = lease_of(credential, backend, commit=False)
+        event = audit.build("lease.created", actor=builders.SYSTEM, subject=subject_of(credential))
+        begun.set()
+        got.append(
+            lend_statements.insert(lease, event, generation=credential.generation, is_renewable=is_renewable)
+        )
+        connection.close()
+
+    thread = threading.Thread(target=lend)
+    with transaction.atomic():
+        row = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
+        thread.start()
+        begun.wait(10)
+        time.sleep(0.5)
+        audit.record("credential.renamed", actor=builders.SYSTEM, subject=subject_of(row))
+    thread.join(30)
+    assert got == [True]
 
 
 def _together(
