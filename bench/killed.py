@@ -136,6 +136,8 @@ def _kill_again_and_again(
 
 def _kill(programs: dict[str, Program], target: str) -> bool:
     """SIGKILL, and start again what nobody else would; whether there was something to kill."""
+    for program in programs.values():
+        program.must_run()
     if target == "refresher":
         found = refreshers()
         for pid in found:

@@ -161,6 +161,11 @@ class Program:
                 start_new_session=True,
             )
 
+    def must_run(self) -> None:
+        """Raises AssertionError, with what it said, where it ended by itself."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text("utf-8")[-3000:]
+
     def kill(self, *, alone: bool = False) -> None:
         """SIGKILL to it and all it started, or to it ``alone``."""
         assert self.process is not None
@@ -269,7 +274,6 @@ def wait_until_it_answers(url: str, program: Program) -> None:
         with suppress(requests.RequestException):
             requests.get(url, timeout=5)
             return
-        assert program.process is not None
-        assert program.process.poll() is None, program.log.read_text("utf-8")
+        program.must_run()
         assert time.monotonic() < deadline, program.log.read_text("utf-8")
         time.sleep(0.05)

@@ -91,7 +91,8 @@ class Interleaving:
 
     def _before_statement(self, name: str) -> Callable[..., Any]:
         def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-            self.gate(f"{name}: {sql[:40]}")
+            # Savepoints have names of their own in each thread.
+            self.gate(f"{name}: {sql.partition(' ')[0] if 'SAVEPOINT' in sql else sql[:40]}")
             return execute(sql, params, many, context)
 
         return wrapper
