@@ -120,15 +120,24 @@ class ProviderError(ForgekeyError):
     """What a provider answered, or did not.
 
     ``status`` is the HTTP status where there was one; ``evidence`` is a short note for the audit trail
-    and the verdict (which call, which status, which wording), free of secrets.
+    and the verdict (which call, which status, which wording), free of secrets; ``retry_after`` is how long
+    the provider asked to be left alone.
     """
 
     code = "provider_error"
 
-    def __init__(self, message: str = "", *, status: int | None = None, evidence: str = "") -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        evidence: str = "",
+        retry_after: timedelta | None = None,
+    ) -> None:
         super().__init__(message or self.__doc__ or self.code)
         self.status = status
         self.evidence = evidence
+        self.retry_after = retry_after
 
 
 class ProviderUnreachable(ProviderError):
@@ -158,17 +167,6 @@ class ProviderRateLimited(ProviderError):
 
     code = "rate_limited"
     retryable = True
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        status: int | None = None,
-        evidence: str = "",
-        retry_after: timedelta | None = None,
-    ) -> None:
-        super().__init__(message, status=status, evidence=evidence)
-        self.retry_after = retry_after
 
 
 class ProviderAnswerUnexpected(ProviderError):

@@ -32,13 +32,15 @@ MAY_REVEAL = {
     "credentials/crypto/key_file.py",  # writes the key file with one entry more
     "credentials/crypto/purpose.py",  # digests it
     "credentials/crypto/sources.py",  # reads key material
+    "credentials/crypto/webhook_signature.py",  # signs with it
     "credentials/providers/http.py",  # writes it into the header or the body of the one request
     "credentials/sources/git.py",  # hands it to git's credential helper, and takes it out of git's words
     "credentials/services/connect.py",  # cleans what was pasted
     "credentials/services/vault.py",  # keeps the purpose keys
     "credentials/api/leases.py",  # answers the borrower
-    "credentials/admin/service_client.py",  # shows a new service key once
+    "credentials/admin/shown_once.py",  # shows a new service key or signing secret once
     "credentials/management/commands/add_service_client.py",  # prints a new service key once
+    "credentials/management/commands/add_webhook.py",  # prints a new signing secret once
     "credentials/management/commands/demo.py",  # writes the demo's service key
 }
 
@@ -172,6 +174,7 @@ PROVED_ELSEWHERE = {
     "admin/display.py": "every page of tests/credentials/admin",
     "admin/filters.py": "admin/test_credential.py and its like",
     "admin/read_only.py": "admin/test_crawl.py",
+    "admin/shown_once.py": "admin/test_service_client.py and test_webhook.py",
     "admin/service_form.py": "admin/test_service_client.py",
     "api/authentication.py": "api/test_permissions.py and test_matrix.py",
     "api/bodies.py": "api/test_outputs.py",

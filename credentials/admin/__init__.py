@@ -23,6 +23,8 @@ from credentials.admin import (
     people,
     revocation,
     service_client,
+    webhook,
+    webhook_delivery,
 )
 from credentials.conf import conf
 
@@ -36,6 +38,8 @@ __all__ = [
     "people",
     "revocation",
     "service_client",
+    "webhook",
+    "webhook_delivery",
 ]
 
 admin.site.site_header = format_lazy(_("{product} administration"), product=conf.product_name)

@@ -40,6 +40,7 @@ _SUBJECTS: Mapping[str, Text] = {
     "credential": gettext_lazy("credential"),
     "connection": gettext_lazy("waiting connection"),
     "purpose_key": gettext_lazy("purpose key"),
+    "webhook": gettext_lazy("webhook endpoint"),
     "installation": gettext_lazy("this installation"),
 }
 # Hexadecimal digits of a MAC or link that a person compares by eye.

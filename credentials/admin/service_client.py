@@ -10,7 +10,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from credentials.admin.display import badge, listing
 from credentials.admin.guarded import Question, actor_of
 from credentials.admin.service_form import ServiceForm, ServiceFormAdmin
+from credentials.admin.shown_once import show_once
 from credentials.crypto.secret import Secret
 from credentials.models import Host, Scope, ServiceClient
 from credentials.services import clients
@@ -154,20 +154,23 @@ class ServiceClientAdmin(ServiceFormAdmin):
     def response_add(
         self, request: HttpRequest, obj: ServiceClient, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The key, once. Not a redirect: a message or a session would keep it."""
+        """The key, once."""
         return self._show(request, obj, request.META.pop(_NEW_KEY))
 
     def _show(self, request: HttpRequest, client: ServiceClient, key: Secret) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("The key of %s") % client.name,
-            "client": client,
-            "key": key.reveal(),
-            "opts": self.opts,
-        }
-        response = TemplateResponse(request, "admin/credentials/service_key.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return show_once(
+            request,
+            self,
+            client,
+            key,
+            title=_("The key of %s") % client.name,
+            label=_("Service key"),
+            explained=_(
+                "Copy the key now and put it where the client reads it. It is shown only here and only now; "
+                "what is kept is a keyed hash."
+            ),
+            hint=_("A click into the field and Ctrl+A or ⌘A selects the whole key. It begins with fk_."),
+        )
 
     @admin.action(description=gettext_lazy("Renew the key of the selected client"), permissions=["renew"])
     def renew_key(self, request: HttpRequest, chosen: QuerySet[ServiceClient]) -> HttpResponse | None:

@@ -9,10 +9,10 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from credentials.api.free_text import has_token
 from credentials.crypto.secret import Secret
 from credentials.models import Outcome
 from credentials.models.credential import LABEL_LENGTH
+from credentials.providers.free_text import has_token
 from credentials.providers.repositories import MAXIMUM_QUERY
 from credentials.providers.repository_url import MAXIMUM_LENGTH as LONGEST_ADDRESS
 from credentials.providers.tokens import MAXIMUM_LENGTH

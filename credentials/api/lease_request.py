@@ -13,9 +13,9 @@ from uuid import UUID
 from django.http import HttpRequest
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 
-from credentials.api.free_text import has_token
 from credentials.api.parsing import read_json
 from credentials.errors import InputInvalid
+from credentials.providers.free_text import has_token
 from credentials.services.lend import LeaseRequest
 
 _FIELDS = frozenset(

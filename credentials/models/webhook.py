@@ -27,7 +27,10 @@ class WebhookEvent(models.TextChoices):
 class WebhookEndpoint(models.Model):
     """One address of one client. ``events`` lists what it wants to hear; an empty list is everything.
 
-    The signing secret is an envelope; it is shown once. An endpoint that answers 410 Gone is switched off.
+    The signing secret is an envelope; it is shown once. After a renewal the previous one signs as well until
+    ``previous_secret_until``, so that the receiver need not change at the same moment. ``failing_since`` is
+    when the first of the failures began that no success has ended. An endpoint that was removed keeps its row
+    without secrets for as long as its log is kept: a change that is being announced may still name it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -39,9 +42,13 @@ class WebhookEndpoint(models.Model):
     allow_private_network = models.BooleanField(_("may be on a private network"), default=False)
     is_enabled = models.BooleanField(_("enabled"), default=True)
     disabled_reason = models.CharField(_("switched off because"), max_length=200, blank=True)
-    secret_envelope = models.BinaryField(editable=False)
+    failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
+    secret_envelope = models.BinaryField(null=True, editable=False)
     secret_generation = models.PositiveBigIntegerField(default=1, editable=False)
+    previous_secret_envelope = models.BinaryField(null=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    removed_at = models.DateTimeField(_("removed"), null=True, editable=False)
 
     class Meta:
         ordering = ("client__name", "created_at")
@@ -50,6 +57,11 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is sent here, as far as the endpoint itself is concerned."""
+        return self.is_enabled and self.removed_at is None
 
     def secret_binding(self, generation: int) -> Binding:
         return Binding(
@@ -90,7 +102,11 @@ class DeliveryState(models.TextChoices):
 
 
 class WebhookDelivery(models.Model):
-    """One message on its way to one endpoint: the outbox, and the delivery log."""
+    """One message on its way to one endpoint: the outbox, and the delivery log.
+
+    ``created_at`` is when it was queued, the last time if it was sent again. Whoever sends it moves
+    ``next_attempt_at`` ahead first, so that nobody else does.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     endpoint = models.ForeignKey(
@@ -103,7 +119,7 @@ class WebhookDelivery(models.Model):
         _("state"), max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING
     )
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    created_at = models.DateTimeField(_("created"))
+    created_at = models.DateTimeField(_("queued"))
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     last_status = models.PositiveSmallIntegerField(_("last answer"), null=True)

@@ -47,6 +47,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def require_address(url: str) -> None:
+    """Raises AddressInvalid unless every parser reads ``url`` alike, as one that a request can go to."""
+    if not _URL.fullmatch(url):
+        raise AddressInvalid("this is no address that a request can go to")
+
+
 def path_segment(text: str) -> str:
     """Percent-encode one path segment that came from outside, slashes included.
 
@@ -91,6 +97,17 @@ class HeaderToken:
 
 
 Auth = Bearer | Basic | HeaderToken
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sent:
+    """What goes along with one request; nothing in it is opened or encoded yet."""
+
+    auth: Auth | None
+    json: object | None
+    form: Mapping[str, str | Secret] | None
+    body: bytes | None
+    headers: Mapping[str, str]
 
 
 class _Session(requests.Session):
@@ -181,22 +198,24 @@ class Door:
         params: Mapping[str, str | int] | None = None,
         json: object | None = None,
         form: Mapping[str, str | Secret] | None = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask, and return every answer that is one, redirects and refusals included.
 
         ``json`` and ``form`` may carry :class:`Secret` values, which are opened only while the request is
-        written. Raises AddressInvalid and AddressForbidden for where nothing may be sent;
-        ProviderUnreachable for a failed connection, a passed deadline and any 5xx; ProviderRateLimited for
-        429; ProviderAnswerUnexpected for a body larger than allowed.
+        written; ``body`` is sent as it is, for what was signed byte by byte. Raises AddressInvalid and
+        AddressForbidden for where nothing may be sent; ProviderUnreachable for a failed connection, a passed
+        deadline and any 5xx; ProviderRateLimited for 429; ProviderAnswerUnexpected for a body larger than
+        allowed.
         """
         call = f"{method} {self._path(url)}"
         target = f"{url}?{urlencode(params)}" if params else url
-        if not _URL.fullmatch(target):
-            raise AddressInvalid("this is no address that a request can go to")
+        require_address(target)
+        sent = _Sent(auth=auth, json=json, form=form, body=body, headers=headers or {})
         self.breaker.enter()
         try:
-            answer = self._answered(call, method, target, auth=auth, json=json, form=form, headers=headers)
+            answer = self._answered(call, method, target, sent)
         except ProviderUnreachable as problem:
             self.breaker.failed(problem)
             raise
@@ -212,27 +231,20 @@ class Door:
             )
         return answer
 
-    def _answered(
-        self,
-        call: str,
-        method: str,
-        target: str,
-        *,
-        auth: Auth | None,
-        json: object | None,
-        form: Mapping[str, str | Secret] | None,
-        headers: Mapping[str, str] | None,
-    ) -> Answer:
+    def _answered(self, call: str, method: str, target: str, sent: _Sent) -> Answer:
         # The frames that see the plaintext are gone before anything is raised, so that no traceback
         # with local variables can show it.
-        outcome = self._ask(method, target, auth=auth, json=json, form=form, headers=headers or {})
+        outcome = self._ask(method, target, sent)
         if isinstance(outcome, str):
             raise ProviderUnreachable("the host cannot be reached", evidence=f"{call}: {outcome}")
         if isinstance(outcome, ForgekeyError):
             raise outcome
         if outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR or outcome.status < HTTPStatus.OK:
             raise ProviderUnreachable(
-                "the host is out of order", status=outcome.status, evidence=outcome.evidence
+                "the host is out of order",
+                status=outcome.status,
+                evidence=outcome.evidence,
+                retry_after=retry_after(outcome.headers, self._now()),
             )
         return outcome
 
@@ -243,32 +255,23 @@ class Door:
         except ValueError:
             return "?"
 
-    def _ask(
-        self,
-        method: str,
-        url: str,
-        *,
-        auth: Auth | None,
-        json: object | None,
-        form: Mapping[str, str | Secret] | None,
-        headers: Mapping[str, str],
-    ) -> Answer | ForgekeyError | str:
-        sent = {
+    def _ask(self, method: str, url: str, sent: _Sent) -> Answer | ForgekeyError | str:
+        headers = {
             "User-Agent": self._user_agent,
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
-            **headers,
+            **sent.headers,
         }
-        body: bytes | None = None
-        if json is not None:
-            body = jsonlib.dumps(_opened(json)).encode()
-            sent["Content-Type"] = "application/json"
-        elif form is not None:
-            body = urlencode({name: _opened(value) for name, value in form.items()}).encode()
-            sent["Content-Type"] = "application/x-www-form-urlencoded"
-        if auth is not None:
-            name, value = auth.header()
-            sent[name] = value
+        body = sent.body
+        if sent.json is not None:
+            body = jsonlib.dumps(_opened(sent.json)).encode()
+            headers["Content-Type"] = "application/json"
+        elif sent.form is not None:
+            body = urlencode({name: _opened(value) for name, value in sent.form.items()}).encode()
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if sent.auth is not None:
+            name, value = sent.auth.header()
+            headers[name] = value
         exchange = Exchange(
             resolver=self._resolver, allow_private=self._allow_private, deadline=self._deadline
         )
@@ -278,7 +281,7 @@ class Door:
                     method,
                     url,
                     data=body,
-                    headers=sent,
+                    headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
                     stream=True,

@@ -5,26 +5,129 @@ Every function writes inside the caller's transaction, so that the news exists e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from credentials.models import Credential, OrganizationAccess, RevocationReason
+from credentials.models import Credential, OrganizationAccess, RevocationReason, Status, WebhookEvent
+from credentials.services import notices
+from credentials.services.audit import Actor
+from credentials.services.webhooks import outbox
+
+# What clients are told of each status. Quarantine is between an administrator and the owner: a client learns
+# of it when it asks, and of what follows.
+_EVENTS: Mapping[str, WebhookEvent] = {
+    Status.VALID: WebhookEvent.CREDENTIAL_CONNECTED,
+    Status.LIMITED: WebhookEvent.CREDENTIAL_LIMITED,
+    Status.EXPIRING: WebhookEvent.CREDENTIAL_EXPIRING,
+    Status.EXPIRED: WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED,
+    Status.REJECTED: WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED,
+    Status.RECONNECT_REQUIRED: WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED,
+}
+# Where the owner has to act. Of an end that is near, the calendar tells.
+_NOTICES: Mapping[str, notices.Code] = {
+    Status.LIMITED: notices.Code.CREDENTIAL_LIMITED,
+    Status.EXPIRED: notices.Code.CREDENTIAL_EXPIRED,
+    Status.REJECTED: notices.Code.CREDENTIAL_REJECTED,
+    Status.RECONNECT_REQUIRED: notices.Code.CREDENTIAL_RECONNECT,
+}
 
 
 def connected(credential: Credential, *, now: datetime) -> None:
-    """An account was connected, or connected again, or its token was replaced."""
+    """An account was connected, or connected again, or its token was replaced.
+
+    Its owner has just done it and sees how it went.
+    """
+    notices.settle(credential, now=now)
+
+    def data() -> Mapping[str, object]:
+        return {**_facts(credential, now=now), "organizations": _organizations(credential)}
+
+    outbox.announce(WebhookEvent.CREDENTIAL_CONNECTED, host=credential.host.slug, data=data, now=now)
 
 
-def status_changed(credential: Credential, *, before: str, now: datetime) -> None:
-    """The status of ``credential`` is another than ``before``; nothing happens where it is the same."""
+def status_changed(credential: Credential, *, before: str, now: datetime, actor: Actor | None = None) -> None:
+    """The status of ``credential`` is another than ``before``; nothing happens where it is the same.
+
+    The owner needs no mail about what came of a button the owner has just pressed: that is the ``actor``.
+    """
+    after = credential.status
+    if after == before:
+        return
+    code = _NOTICES.get(after)
+    if code is None or not credential.owner.is_active or _is_owner(credential, actor):
+        notices.settle(credential, now=now)
+    else:
+        notices.about_credential(credential, code, now=now)
+    event = _EVENTS.get(after)
+    if event is not None:
+        told = {**_facts(credential, now=now), "status_before": before}
+        outbox.announce(event, host=credential.host.slug, data=told, now=now)
+
+
+def expiring(credential: Credential, *, now: datetime) -> None:
+    """The known end of ``credential`` has come nearer: clients are told how many days are left."""
+    outbox.announce(
+        WebhookEvent.CREDENTIAL_EXPIRING,
+        host=credential.host.slug,
+        data=lambda: _facts(credential, now=now),
+        now=now,
+    )
 
 
 def disconnected(credential: Credential, *, reason: RevocationReason, now: datetime) -> None:
     """An account was disconnected, whatever the reason."""
+    notices.settle(credential, now=now)
+    told = {**_facts(credential, now=now), "reason": RevocationReason(reason).value}
+    outbox.announce(WebhookEvent.CREDENTIAL_DISCONNECTED, host=credential.host.slug, data=told, now=now)
 
 
 def access_changed(access: OrganizationAccess, *, before: str, now: datetime) -> None:
-    """An organization answers another state than ``before``."""
+    """An organization answers another state than ``before``; its first answer ever is no change."""
+    credential = access.credential
+    if not before or before == access.state:
+        return
+    told = {
+        **_facts(credential, now=now),
+        "organization": {"key": access.organization.key, "name": access.organization.name},
+        "state": access.state,
+        "state_before": before,
+        "since": outbox.time_text(access.since),
+    }
+    outbox.announce(WebhookEvent.ORGANIZATION_ACCESS_CHANGED, host=credential.host.slug, data=told, now=now)
 
 
 def user_offboarded(*, user_id: str, username: str, credentials: int, now: datetime) -> None:
     """A person was offboarded, with so many credentials."""
+    told = {"user": username, "credentials": credentials}
+    outbox.announce(WebhookEvent.USER_OFFBOARDED, host="", data=told, now=now)
+
+
+def _is_owner(credential: Credential, actor: Actor | None) -> bool:
+    return actor is not None and actor.kind == "user" and actor.id == str(credential.owner_id)
+
+
+def _facts(credential: Credential, *, now: datetime) -> dict[str, object]:
+    """What a client that acts on the news would otherwise have to ask for."""
+    ends = credential.expires_at
+    known = bool(credential.account_id or credential.account_name)
+    return {
+        "credential": str(credential.pk),
+        "user": credential.owner.get_username(),
+        "host": credential.host.slug,
+        "provider": credential.host.provider,
+        "kind": credential.kind,
+        "label": credential.label,
+        "account": {"id": credential.account_id, "name": credential.account_name} if known else None,
+        "status": credential.status,
+        "status_detail": credential.status_detail,
+        "lendable": credential.is_lendable,
+        "missing_scopes": list(credential.missing_scopes),
+        "expires_at": outbox.time_text(ends) if ends else None,
+        "days": max((ends - now).days, 0) if ends else None,
+    }
+
+
+def _organizations(credential: Credential) -> list[dict[str, str]]:
+    rows = credential.organizations.order_by("organization__key")
+    columns = rows.values_list("organization__key", "organization__name", "state")
+    return [{"key": key, "name": name, "state": state} for key, name, state in columns]

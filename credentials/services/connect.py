@@ -18,7 +18,7 @@ from credentials.models.credential import LABEL_LENGTH
 from credentials.providers import registry, tokens
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind, Recognition
-from credentials.services import audit, hosts, organizations, vault
+from credentials.services import audit, changes, hosts, organizations, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.refresh import schedule
@@ -249,6 +249,7 @@ def save_with_facts(credential: Credential, found: Look, *, actor: Actor, action
             "envelope_mac": vault.envelope_mac(credential),
         },
     )
+    changes.connected(credential, now=now)
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from credentials.models import (
 )
 from credentials.models.credential import LENDABLE, ended
 from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof, pending
+from credentials.services import audit, audit_proof, changes, pending
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -56,11 +56,11 @@ def mark_ends(*, now: datetime) -> int:
     over = live.filter(expires_at__lte=now)
     near = live.filter(status=Status.VALID, expires_at__lte=now + conf.expiring_window, expires_at__gt=now)
     kinds = over.order_by().values_list("kind", flat=True).distinct()
-    marked = sum(_mark(over.filter(kind=kind), ended(kind)[0]) for kind in list(kinds))
-    return marked + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING)
+    marked = sum(_mark(over.filter(kind=kind), ended(kind)[0], now=now) for kind in list(kinds))
+    return marked + _mark(near.exclude(kind=Kind.OAUTH.value), Status.EXPIRING, now=now)
 
 
-def _mark(credentials: QuerySet[Credential], status: Status) -> int:
+def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -> int:
     marked = 0
     for pk in list(credentials.values_list("pk", flat=True)):
         with transaction.atomic():
@@ -69,12 +69,14 @@ def _mark(credentials: QuerySet[Credential], status: Status) -> int:
             if before in {status, Status.DISCONNECTED, Status.QUARANTINED}:
                 continue
             Credential.objects.filter(pk=pk).update(status=status)
+            credential.status = status
             audit.record(
                 "credential.expiring" if status is Status.EXPIRING else "credential.expired",
                 actor=_ACTOR,
                 subject=subject_of(credential),
                 data={"status_before": before, "status": status.value},
             )
+            changes.status_changed(credential, before=before, now=now)
             marked += 1
     return marked
 

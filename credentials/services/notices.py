@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from credentials.conf import conf
-from credentials.models import Notice, OrganizationAccess
+from credentials.models import Credential, Notice, OrganizationAccess
 from credentials.verdicts import Text
 
 _NEWS = timedelta(days=1)
@@ -25,6 +25,10 @@ class Code(StrEnum):
 
     ORGANIZATION_OPENED = "organization_opened"
     ORGANIZATION_CLOSED = "organization_closed"
+    CREDENTIAL_RECONNECT = "credential_reconnect"
+    CREDENTIAL_EXPIRED = "credential_expired"
+    CREDENTIAL_REJECTED = "credential_rejected"
+    CREDENTIAL_LIMITED = "credential_limited"
 
 
 TEXTS: Mapping[Code, Text] = {
@@ -34,7 +38,28 @@ TEXTS: Mapping[Code, Text] = {
     Code.ORGANIZATION_CLOSED: _(
         "%(organization)s no longer lets your connection to %(host)s in. The connection's page says why."
     ),
+    Code.CREDENTIAL_RECONNECT: _(
+        "Your connection to %(host)s (%(account)s) has ended. Please connect the account again."
+    ),
+    Code.CREDENTIAL_EXPIRED: _(
+        "Your token for %(host)s (%(account)s) has expired. Please make a new one and put it in its place."
+    ),
+    Code.CREDENTIAL_REJECTED: _(
+        "%(host)s no longer accepts your token (%(account)s). Please make a new one and put it in its place."
+    ),
+    Code.CREDENTIAL_LIMITED: _(
+        "Your connection to %(host)s (%(account)s) lacks a right that imports need. "
+        "The connection's page says which."
+    ),
 }
+
+# What tells how a credential is, so that only the newest of them is true.
+ABOUT_STATUS = (
+    Code.CREDENTIAL_RECONNECT,
+    Code.CREDENTIAL_EXPIRED,
+    Code.CREDENTIAL_REJECTED,
+    Code.CREDENTIAL_LIMITED,
+)
 
 
 def text_of(notice: Notice) -> str:
@@ -57,6 +82,21 @@ def about_organization(access: OrganizationAccess, code: Code, *, now: datetime)
     return Notice.objects.create(
         user=credential.owner, credential=credential, code=code.value, values=values, created_at=now
     )
+
+
+def about_credential(credential: Credential, code: Code, *, now: datetime) -> Notice:
+    """Tell the owner what became of a credential, inside the caller's transaction; the newest news counts."""
+    settle(credential, now=now)
+    values = {"host": credential.host.name, "account": str(credential)}
+    return Notice.objects.create(
+        user=credential.owner, credential=credential, code=code.value, values=values, created_at=now
+    )
+
+
+def settle(credential: Credential, *, now: datetime) -> None:
+    """What was said of a credential's status is no longer true, and counts as read."""
+    older = Notice.objects.filter(credential=credential, code__in=ABOUT_STATUS, read_at=None)
+    older.update(read_at=now)
 
 
 def mail_due(*, now: datetime) -> int:

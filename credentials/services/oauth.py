@@ -59,7 +59,7 @@ def renew(
     host: Host,
     refresh: Secret,
     client_secret: Secret,
-    redirect_uri: str,
+    redirect_uri: str = "",
     now: Callable[[], datetime] = timezone.now,
 ) -> OAuthGrant:
     """Exchange a refresh token for a new pair (RFC 6749 section 6).

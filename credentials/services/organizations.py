@@ -27,7 +27,7 @@ from credentials.models import AccessState, Credential, Host, Organization, Orga
 from credentials.models.credential import LENDABLE
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login, OrganizationFact, OrganizationState
-from credentials.services import audit, circuit_breaker, holds, hosts, notices, rejection
+from credentials.services import audit, changes, circuit_breaker, holds, hosts, notices, rejection
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.opening import open_login
@@ -134,6 +134,7 @@ def _tell(access: OrganizationAccess, before: str, *, actor: Actor, now: datetim
         organization=access.organization.key,
         data={"status_before": before, "status": access.state, "reason": access.evidence},
     )
+    changes.access_changed(access, before=before, now=now)
     if before in BLOCKED and access.state == AccessState.ACCESSIBLE:
         notices.about_organization(access, notices.Code.ORGANIZATION_OPENED, now=now)
     elif before == AccessState.ACCESSIBLE and access.state in BLOCKED:

@@ -10,7 +10,7 @@ from credentials.models.credential import LENDABLE, ended
 from credentials.providers.base import Provider
 from credentials.providers.facts import Login
 from credentials.providers.tokens import Kind
-from credentials.services import audit, holds
+from credentials.services import audit, changes, holds
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 from credentials.verdicts import VerdictCode
@@ -71,4 +71,5 @@ def note(current: Credential, code: VerdictCode, *, actor: Actor, now: datetime)
         subject=subject_of(current),
         data={"verdict": code.value, "status_before": before, "status": current.status},
     )
+    changes.status_changed(current, before=before, actor=actor, now=now)
     return True

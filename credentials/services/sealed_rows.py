@@ -13,10 +13,18 @@ from django.db.models.functions import Substr
 
 from credentials.crypto.envelope import Binding
 from credentials.crypto.keyring import KEY_ID_LENGTH, KeyRing
-from credentials.models import Credential, Host, PendingConnection, PurposeKey, Revocation
+from credentials.models import (
+    Credential,
+    Host,
+    PendingConnection,
+    PurposeKey,
+    Revocation,
+    WebhookEndpoint,
+)
 from credentials.services import hosts, logins, vault
 from credentials.services.audit import Subject
 from credentials.services.revocation import requests
+from credentials.services.webhooks import endpoints
 
 # Where the envelope's format puts the key id, counted from 1 as SQL does.
 _KEY_ID_AT = 3
@@ -112,6 +120,18 @@ STORES = (
         subject_of=_pending_subject,
         has_key_id=False,
         related=("host", "user"),
+    ),
+    Store(
+        kind="webhook",
+        rewrapped="webhook.rewrapped",
+        model=WebhookEndpoint,
+        bindings={
+            "secret_envelope": lambda row: row.secret_binding(row.secret_generation),
+            "previous_secret_envelope": lambda row: row.secret_binding(row.secret_generation - 1),
+        },
+        subject_of=endpoints.subject_of,
+        has_key_id=False,
+        related=("client",),
     ),
     Store(
         kind="credential",

@@ -24,7 +24,7 @@ from credentials.models.credential import ended
 from credentials.providers import registry
 from credentials.providers.facts import Login, OrganizationFact, Verification
 from credentials.providers.tokens import Kind
-from credentials.services import audit, circuit_breaker, holds, hosts, organizations
+from credentials.services import audit, changes, circuit_breaker, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
 from credentials.services.opening import open_login, reopen
@@ -188,6 +188,7 @@ def _keep(current: Credential, found: Look, *, actor: Actor, in_doubt: bool, now
             "status": current.status,
         },
     )
+    changes.status_changed(current, before=before, actor=actor, now=now)
 
 
 def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -> None:

@@ -169,8 +169,11 @@ def _from_credential(credential: Credential, *, reason: RevocationReason, now: d
 
 
 def _name_of_owner(credential: Credential) -> str:
-    owner = get_user_model().objects.filter(pk=credential.owner_id).first()
-    return owner.get_username() if owner is not None else ""
+    """What is known of it already counts: the person may be gone from the database."""
+    if not Credential._meta.get_field("owner").is_cached(credential):
+        owner = get_user_model().objects.filter(pk=credential.owner_id).first()
+        return owner.get_username() if owner is not None else ""
+    return credential.owner.get_username()
 
 
 def _blank(host: Host, *, kind: Kind, reason: RevocationReason, now: datetime) -> Revocation:

@@ -17,9 +17,12 @@ from django.test import Client
 from django.urls import reverse
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host, Lease, PendingConnection, ServiceClient
+from credentials.models import Credential, Host, Lease, PendingConnection, ServiceClient, WebhookEndpoint
 from credentials.services import clients, lend, vault
+from credentials.services.webhooks import endpoints
 from tests import builders
+from tests.clock import Clock
+from tests.credentials.services.webhooks.receiver import tell
 
 CANARY = "ghp_canary{:02}" + "c" * 28
 
@@ -68,7 +71,7 @@ class Stock:
 
 def stock(owner: User, *, count: int = 10) -> Stock:
     """``count`` credentials of ``owner``, each lent once, with organizations, a waiting connection, a
-    client secret and a service key."""
+    client secret, a service key, and a webhook endpoint that was told something."""
     host = builders.host(client_secret=Secret(CANARY.format(99)), client_id="app")
     made = []
     for number in range(count):
@@ -81,7 +84,7 @@ def stock(owner: User, *, count: int = 10) -> Stock:
         borrow(key.reveal(), credential)
     stocked = Stock(host=host, client=client, key=key.reveal(), credentials=made)
     _plant_waiting(owner, host)
-    stocked.secrets = dict(_sealed(stocked, owner))
+    stocked.secrets = {**dict(_sealed(stocked, owner)), **_plant_webhook(client)}
     return stocked
 
 
@@ -104,6 +107,21 @@ def _plant_waiting(owner: User, host: Host) -> None:
     waiting = PendingConnection(user=owner, host=host, expires_at=owner.date_joined, facts={})
     waiting.access_envelope = vault.seal_secret(Secret(CANARY.format(98)), waiting.binding("access"))
     waiting.save()
+
+
+def _plant_webhook(client: ServiceClient) -> dict[str, bytes]:
+    made, secret = endpoints.add(
+        actor=builders.SYSTEM, client=client, url="https://receiver.example.org/hook"
+    )
+    renewed = endpoints.renew_secret(actor=builders.SYSTEM, endpoint=made, now=Clock()())
+    tell(Clock())
+    row = WebhookEndpoint.objects.get()
+    return {
+        "signing secret": renewed.reveal().removeprefix("whsec_").encode(),
+        "old signing secret": secret.reveal().removeprefix("whsec_").encode(),
+        "its envelope": bytes(row.secret_envelope or b""),
+        "its old envelope": bytes(row.previous_secret_envelope or b""),
+    }
 
 
 def _sealed(stocked: Stock, owner: User) -> Iterator[tuple[str, bytes]]:

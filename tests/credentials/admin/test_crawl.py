@@ -15,6 +15,8 @@ from credentials.models import (
     Lease,
     Organization,
     ServiceClient,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from tests.credentials.admin.desk import Stock, addresses, browser, found_in, page, staff
 
@@ -88,7 +90,7 @@ def test_strangers_are_sent_to_the_sign_in_page(few: Stock) -> None:
         assert answer.redirect_chain[-1][0].startswith("/accounts/login/"), address
 
 
-@pytest.mark.parametrize("model", [AuditEvent, Lease, Credential])
+@pytest.mark.parametrize("model", [AuditEvent, Lease, Credential, WebhookDelivery])
 def test_nobody_adds_changes_or_deletes_these_superusers_included(
     desk: Client, stocked: Stock, model: type[AuditEvent]
 ) -> None:
@@ -102,8 +104,10 @@ def test_nobody_adds_changes_or_deletes_these_superusers_included(
     assert model._default_manager.count() == before
 
 
-@pytest.mark.parametrize("model", [Host, ServiceClient])
-def test_hosts_and_clients_are_never_deleted(desk: Client, stocked: Stock, model: type[Host]) -> None:
+@pytest.mark.parametrize("model", [Host, ServiceClient, WebhookEndpoint])
+def test_hosts_clients_and_endpoints_are_never_deleted(
+    desk: Client, stocked: Stock, model: type[Host]
+) -> None:
     row = model._default_manager.get()
 
     assert desk.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403
@@ -115,7 +119,8 @@ def test_hosts_and_clients_are_never_deleted(desk: Client, stocked: Stock, model
 
 def test_only_pages_that_were_thought_about_exist() -> None:
     ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent}
-    assert set(site._registry) == {*ours, User, Group}
+    told = {WebhookEndpoint, WebhookDelivery}
+    assert set(site._registry) == {*ours, *told, User, Group}
 
 
 def test_the_desk_is_titled_calmly(desk: Client) -> None:

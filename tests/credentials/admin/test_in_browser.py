@@ -21,6 +21,8 @@ from credentials.models import (
     Organization,
     ServiceClient,
     Status,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from tests import builders
 from tests.browser.chromium import DESK, Scheme, browsing, sign_in
@@ -63,7 +65,10 @@ def pages_to_see(made: Stock) -> list[str]:
     lease = Lease.objects.latest("created_at")
     lists = [
         page(model, "changelist")
-        for model in (Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, User)
+        for model in (
+            *(Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, User),
+            *(WebhookEndpoint, WebhookDelivery),
+        )
     ]
     return [
         "/admin/",
@@ -76,6 +81,9 @@ def pages_to_see(made: Stock) -> list[str]:
         page(ServiceClient, "add"),
         page(ServiceClient, "change", made.client.pk),
         page(Lease, "change", lease.pk),
+        page(WebhookEndpoint, "add"),
+        page(WebhookEndpoint, "change", WebhookEndpoint.objects.get().pk),
+        page(WebhookDelivery, "change", WebhookDelivery.objects.get().pk),
         page(AuditEvent, "change", event.pk),
         page(User, "change", made.credentials[0].owner_id),
     ]
@@ -132,3 +140,26 @@ def test_a_credential_is_disconnected_from_its_page_after_a_question(
         expect(watched.page.get_by_role("button", name="Disconnect")).to_have_count(0)
         assert watched.complaints == []
     assert Credential.objects.get().status == Status.DISCONNECTED
+
+
+def test_an_endpoint_is_added_and_its_secret_is_there_to_copy_once(
+    chromium: Browser, live_server: Any, admin: User
+) -> None:
+    builders.client("importer")
+    with browsing(chromium, live_server.url) as watched:
+        sign_in(watched.page, "admin")
+        watched.page.goto(page(WebhookEndpoint, "add"))
+        watched.page.get_by_label("Client:").select_option("importer")
+        watched.page.get_by_label("Address:").fill("https://receiver.example.org/hook")
+        watched.page.get_by_label("credential.reconnect_required").check()
+        watched.page.get_by_role("button", name="Save", exact=True).click()
+
+        field = watched.page.get_by_label("Signing secret")
+        expect(field).to_have_value(re.compile(r"whsec_[A-Za-z0-9+/]{43}="))
+        assert watched.violations() == []
+        secret = field.input_value().removeprefix("whsec_")
+
+        watched.page.get_by_role("link", name="I have kept it").click()
+        assert secret not in watched.page.content()
+        assert watched.complaints == []
+    assert WebhookEndpoint.objects.get().events == ["credential.reconnect_required"]

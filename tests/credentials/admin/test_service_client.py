@@ -67,11 +67,11 @@ def test_the_page_of_a_key_is_not_stored_and_its_field_is_labelled(desk: Client)
     answer = add(desk)
 
     assert "no-store" in answer["Cache-Control"]
-    field = re.search(r'<input id="service-key"[^>]*>', answer.content.decode())
+    field = re.search(r'<input id="shown-once"[^>]*>', answer.content.decode())
     assert field is not None
     assert "readonly" in field[0]
     assert 'autocomplete="off"' in field[0]
-    assert '<label for="service-key">' in answer.content.decode()
+    assert '<label for="shown-once">' in answer.content.decode()
     assert answer.content.decode().count(key_on(answer)) == 1
 
 

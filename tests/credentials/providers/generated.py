@@ -261,7 +261,7 @@ class MadeUpDoor(Door):
         self.made_up = made_up
         self.given: list[Answer] = []
 
-    def _ask(self, method: str, url: str, **sent: Any) -> Answer:
+    def _ask(self, method: str, url: str, sent: object) -> Answer:
         answer = self.made_up().answer(method, self._path(url))
         self.given.append(answer)
         return answer

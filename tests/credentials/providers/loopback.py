@@ -58,11 +58,11 @@ Script = Callable[[Seen], Reply | Iterable[bytes]]
 class Server:
     """Serves one script. A context manager; ``seen`` lists the requests in order."""
 
-    def __init__(self, script: Script, *, tls: SSLContext | None = None) -> None:
+    def __init__(self, script: Script, *, tls: SSLContext | None = None, port: int = 0) -> None:
         self.seen: list[Seen] = []
         self.connections = 0
         self.stop = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, script))
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self, script))
         self._http.daemon_threads = True
         if tls:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)

@@ -66,6 +66,24 @@ def test_secrets_in_bodies_are_opened_only_for_the_request() -> None:
     assert as_form.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
+def test_a_body_of_bytes_is_sent_as_it_is_with_the_callers_own_headers() -> None:
+    body = b'{ "signed" :\t"byte by byte" }\n'
+    with Server(lambda seen: json_reply({})) as server:
+        door().request(
+            "POST", server.url, body=body, headers={"Content-Type": "application/json", "x-id": "1"}
+        )
+    assert server.seen[0].body == body
+    assert server.seen[0].headers["Content-Type"] == "application/json"
+    assert server.seen[0].headers["x-id"] == "1"
+
+
+def test_an_outage_that_says_how_long_it_lasts_is_believed() -> None:
+    reply = Reply(status=503, headers={"Retry-After": "120"})
+    with Server(lambda seen: reply) as server, pytest.raises(ProviderUnreachable) as outage:
+        door().request("GET", server.url)
+    assert outage.value.retry_after == timedelta(minutes=2)
+
+
 @pytest.mark.parametrize(
     "url",
     [

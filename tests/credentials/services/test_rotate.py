@@ -18,6 +18,7 @@ from credentials.models import AuditEvent, Credential, Host, PendingConnection, 
 from credentials.services import audit, audit_proof, disconnect, rotate, sealed_rows, vault
 from credentials.services.audit import Actor, Subject
 from tests import builders
+from tests.credentials.services.webhooks.receiver import endpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -62,10 +63,11 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     stored.refresh_envelope = vault.seal_secret(Secret("refresh"), stored.binding("refresh"))
     stored.save()
     pending = pending_connection(alice, host)
+    listening, signing = endpoint("https://receiver.example.org/hook")
     fingerprint = vault.fingerprint(Secret("anything"))
     old = vault.primary_key_id()
     first = builders.new_first_key(own_key_file)
-    assert rotate.remaining() == 3 + PurposeKey.objects.count()
+    assert rotate.remaining() == 4 + PurposeKey.objects.count()
 
     outcome = rotate.rotate()
 
@@ -75,11 +77,15 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
         "credential": 1,
         "host": 1,
         "connection": 1,
+        "webhook": 1,
         "purpose_key": PurposeKey.objects.count(),
     }
     assert key_ids() == sealed_rows.key_ids() == {first} != {old}
     assert (opened(stored), opened(stored, "refresh")) == ("ghp_" + "a" * 36, "refresh")
     assert vault.open_client_secret(Host.objects.get(), record=lambda: None).reveal() == "client secret"
+    listening.refresh_from_db()
+    sealed = bytes(listening.secret_envelope or b"")
+    assert vault.unseal_after_audit(sealed, listening.secret_binding(1)).reveal() == signing
     pending.refresh_from_db()
     for field, blob in (("access", pending.access_envelope), ("refresh", pending.refresh_envelope)):
         binding = pending.binding(field)  # type: ignore[arg-type]  # one of the two names

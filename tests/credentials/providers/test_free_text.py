@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from credentials.api.free_text import has_token
+from credentials.providers.free_text import has_token
 
 
 @pytest.mark.parametrize(
