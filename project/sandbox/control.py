@@ -57,6 +57,8 @@ def _read(host: EmulatedHost, request: Request, parts: list[str]) -> object:
             return {"calls": host.calls.since(int(request.query.get("since", "0")))}
         case ["grants"]:
             return _grants(host, request.query)
+        case ["oauth"]:
+            return dataclasses.asdict(host.authorization_server.tally)
         case _:
             raise LookupError
 
@@ -94,7 +96,7 @@ def _reset(host: EmulatedHost) -> None:
     host.faults.clear()
     host.calls.clear()
     host.lift_ban()
-    host.authorization_server.forget_codes()
+    host.authorization_server.reset()
 
 
 def _token(host: EmulatedHost, token_id: str) -> Token:
@@ -137,7 +139,8 @@ def _grants(host: EmulatedHost, query: Mapping[str, str]) -> dict[str, Any]:
         for token in host.state.live_tokens()
         if all(query.get(name, getattr(token, name)) == getattr(token, name) for name in ("kind", "account"))
     ]
-    return {"count": len(grants), "grants": grants}
+    families = {token["family"] or token["id"] for token in grants}
+    return {"count": len(grants), "families": len(families), "grants": grants}
 
 
 def _as_list(value: object) -> list[str]:

@@ -19,6 +19,7 @@ from project.sandbox.pages import (
     paragraph,
     text_field,
 )
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import Organization
 from project.sandbox.switches import CHOICES
 from project.sandbox.tokens import Token
@@ -141,10 +142,13 @@ def _faults(host: EmulatedHost) -> str:
             text_field("For paths that begin with", name="path_prefix", value="/"),
             text_field("Times (0 for ever)", name="times", value="0"),
             text_field("Latency (milliseconds)", name="latency_ms", value="0"),
+            text_field("Latency of the answer (milliseconds)", name="answer_latency_ms", value="0"),
             text_field("Status (0 for the usual answer)", name="status", value="0"),
             choice("Quota spent", name="quota", options=("", *QUOTAS)),
+            choice("Token endpoint refuses for", name="refuse", options=("", *Reason)),
             checkbox("Answer with an HTML page", name="html"),
             checkbox("Cut the connection in the middle", name="cut"),
+            checkbox("Do what is asked, then lose the answer", name="lost"),
             button("Set the fault"),
         )
         + form("/_sandbox/faults/clear", button("Clear all faults"))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from project.sandbox import control, git_http, oauth, repositories
 from project.sandbox.journal import CallLog, Fault, Faults, wait
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import App, Person, Repository
 from project.sandbox.state import HostState
 from project.sandbox.tokens import Token
@@ -152,9 +153,10 @@ class EmulatedHost(ABC):
     def token_facts(self, token: Token, access: str, refresh: str | None) -> dict[str, Any]:
         """The fields of a successful answer of the token endpoint."""
 
-    @property
-    def single_use_refresh(self) -> bool:
-        return self.rules.single_use_refresh
+    def rule(self, name: str) -> bool:
+        """A rule of the token endpoint, as the settings have it or else as the provider does."""
+        said = getattr(self.state.settings, name)
+        return said == "yes" if said else bool(getattr(self.rules, name))
 
     # The order of answering
 
@@ -169,8 +171,8 @@ class EmulatedHost(ABC):
             response = self._answer(request, fault)
         except BadRequestError as error:
             response = self.finished(request, json_response({"message": str(error)}, status=400))
-        if fault is not None and fault.cut:
-            response = response.as_cut()
+        if fault is not None:
+            response = fault.spoiled(response)
         response = response.with_headers((("Server", self.server),))
         self.calls.add(request, response, at=self.state.now())
         return response
@@ -178,6 +180,8 @@ class EmulatedHost(ABC):
     def _answer(self, request: Request, fault: Fault | None) -> Response:
         if fault is not None and fault.quota:
             return self.quota_spent(request, fault.quota)
+        if fault is not None and fault.refuse:
+            return self.authorization_server.refused(request, Reason(fault.refuse))
         if fault is not None and fault.answers:
             return fault.response()
         call = self.git_call(request)
@@ -289,12 +293,14 @@ class EmulatedHost(ABC):
     ) -> tuple[Token, str, str | None]:
         """Make a token: its record, its text, and the text of its refresh token if its kind has one."""
         rules = self.kinds[kind]
-        seconds = rules.seconds if expires_in is None else expires_in
+        refresh = rules.make_refresh() if rules.make_refresh else None
+        usual = (refresh and self.state.settings.access_seconds) or rules.seconds
+        seconds = usual if expires_in is None else expires_in
         now = self.state.now()
         expires_at = None if seconds is None else now + seconds
         access = rules.make(self.state.people[account], expires_at)
-        refresh = rules.make_refresh() if rules.make_refresh else None
-        ends = now + rules.refresh_seconds if refresh and rules.refresh_seconds else None
+        idle = self.state.settings.refresh_seconds or rules.refresh_seconds
+        ends = now + idle if refresh and idle else None
         token = self.state.add_token(
             secret=access,
             refresh=refresh,

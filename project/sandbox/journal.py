@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from project.sandbox.reasons import Reason
 from project.sandbox.wire import Request, Response, html_response
 
 MOST_CALLS = 20_000
@@ -73,24 +74,32 @@ class Fault:
     """What happens instead of, or to, an answer.
 
     `latency_ms` delays it; `quota` (primary, secondary) answers that the allowance is spent; `html` sends a
-    page where JSON is due; `status`, `headers` and `body` answer just that; `cut` breaks the connection in
-    the middle. It applies to paths that begin with `path_prefix`, `times` times, or for ever with 0.
+    page where JSON is due; `status`, `headers` and `body` answer just that; `refuse` names a reason for which
+    the token endpoint refuses, in the provider's words. With the others the request is worked on as usual, and
+    what becomes of its answer is the fault: it is held for `answer_latency_ms`, breaks off in the middle with
+    `cut`, or never comes with `lost`, whatever was done. It applies to paths that begin with `path_prefix`,
+    `times` times, or for ever with 0.
     """
 
     path_prefix: str = "/"
     times: int = 0
     latency_ms: int = 0
+    answer_latency_ms: int = 0
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     content_type: str = "application/json"
     quota: str = ""
     html: bool = False
+    refuse: str = ""
     cut: bool = False
+    lost: bool = False
 
     def __post_init__(self) -> None:
         if self.quota not in ("", *QUOTAS):
             raise ValueError(f"quota: one of {', '.join(QUOTAS)} is expected")
+        if self.refuse not in ("", *Reason):
+            raise ValueError(f"refuse: one of {', '.join(Reason)} is expected")
         if self.status and not 200 <= self.status <= 599:  # noqa: PLR2004  the range of final statuses
             raise ValueError("status: 200 to 599 is expected")
 
@@ -103,6 +112,10 @@ class Fault:
             return html_response(SORRY, status=self.status or 200)
         headers = (("Content-Type", self.content_type), *self.headers.items())
         return Response(status=self.status or 200, headers=headers, body=self.body.encode())
+
+    def spoiled(self, response: Response) -> Response:
+        """The answer with what becomes of it on its way."""
+        return replace(response, cut=self.cut, lost=self.lost, delay=self.answer_latency_ms / 1000)
 
 
 class Faults:

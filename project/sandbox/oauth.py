@@ -12,11 +12,11 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from project.sandbox import consent
 from project.sandbox.pages import foreign_origin, is_own_origin
+from project.sandbox.reasons import Reason, RefusedError
 from project.sandbox.seed import App
 from project.sandbox.tokens import Token, digest, opaque
 from project.sandbox.wire import Request, Response, redirect, with_query
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
     from project.sandbox.host import EmulatedHost
 
 CODE_SECONDS = 600
-
-
-class Reason(StrEnum):
-    """Why the token endpoint refuses."""
-
-    CLIENT = "client"
-    CODE = "code"
-    REDIRECT = "redirect"
-    VERIFIER = "verifier"
-    REFRESH = "refresh"
-    GRANT_TYPE = "grant_type"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,10 +49,16 @@ class Rules:
     scopes_can_be_narrowed: bool = False
 
 
-class RefusedError(Exception):
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """What the token endpoint did: codes exchanged, tokens refreshed, requests refused; `reuses` are those of a
+    refresh token that was spent before.
+    """
+
+    exchanges: int = 0
+    refreshes: int = 0
+    refusals: int = 0
+    reuses: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +91,7 @@ class AuthorizationServer:
         self._host = host
         self._state = host.state
         self._codes: dict[str, Code] = {}
+        self.tally = Tally()
         # Browsers send a cookie to every port of a name: each host needs a name of its own.
         self._cookie = f"sandbox_person_{host.slug}"
         if not host.rules.authorize_path:
@@ -200,9 +196,11 @@ class AuthorizationServer:
             )
         return code
 
-    def forget_codes(self) -> None:
+    def reset(self) -> None:
+        """Forget the codes, and start counting anew."""
         with self._state.lock:
             self._codes.clear()
+            self.tally = Tally()
 
     # The token endpoint
 
@@ -232,10 +230,17 @@ class AuthorizationServer:
                     case _:
                         raise RefusedError(Reason.GRANT_TYPE)
         except RefusedError as refusal:
-            status, error, description = self._host.rules.errors[refusal.reason]
-            data = {"error": error, "error_description": description}
-            return self._host.oauth_answer(request, data, status=status)
+            return self.refused(request, refusal.reason)
         return self._host.oauth_answer(request, self._host.token_facts(token, access, refresh), status=200)
+
+    def refused(self, request: Request, reason: Reason) -> Response:
+        """The provider's words for a refusal."""
+        with self._state.lock:
+            self.tally.refusals += 1
+        status, error, description = self._host.rules.errors[reason]
+        return self._host.oauth_answer(
+            request, {"error": error, "error_description": description}, status=status
+        )
 
     def _exchange(self, app: App, fields: Mapping[str, Any]) -> tuple[Token, str, str | None]:
         key = digest(str(fields.get("code", "")))
@@ -247,6 +252,7 @@ class AuthorizationServer:
         if code.challenge is not None and not _proves(str(fields.get("code_verifier", "")), code.challenge):
             raise RefusedError(Reason.VERIFIER)
         del self._codes[key]
+        self.tally.exchanges += 1
         return self._issue(
             app, account=code.account, scopes=code.scopes, sso=code.sso, family=secrets.token_hex(6)
         )
@@ -255,12 +261,15 @@ class AuthorizationServer:
         old = self._state.find_refresh(str(fields.get("refresh_token", "")))
         if old is None or old.client_id != app.client_id:
             raise RefusedError(Reason.REFRESH)
-        if old.refresh_spent and self._host.rules.reuse_ends_family:
-            self.end_family(old)
+        if old.refresh_spent:
+            self.tally.reuses += 1
+            if self._host.rule("reuse_ends_family"):
+                self.end_family(old)
         if not old.can_refresh(self._state.now()):
             raise RefusedError(Reason.REFRESH)
-        if self._host.single_use_refresh:
-            dead = self._state.now() if self._host.rules.old_access_dies else old.revoked_at
+        self.tally.refreshes += 1
+        if self._host.rule("single_use_refresh"):
+            dead = self._state.now() if self._host.rule("old_access_dies") else old.revoked_at
             self._state.change_token(old, refresh_spent=True, revoked_at=dead)
         family = old.family or old.id
         return self._issue(app, account=old.account, scopes=old.scopes, sso=old.sso, family=family)

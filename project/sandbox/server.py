@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
@@ -119,6 +120,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _send(self, response: Response, body: SizedBody | ChunkedBody | None) -> None:
+        time.sleep(response.delay)
+        if response.lost:
+            return self._hang_up()
         streamed = not isinstance(response.body, bytes)
         if not streamed:
             self._drain(body)
@@ -126,10 +130,9 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in response.headers:
             self.send_header(name, value)
         if isinstance(response.body, bytes):
-            self._send_whole(response, response.body)
-        else:
-            self._send_stream(response.body, cut=response.cut)
-            self._drain(body)
+            return self._send_whole(response, response.body)
+        self._send_stream(response.body, cut=response.cut)
+        return self._drain(body)
 
     def _send_whole(self, response: Response, content: bytes) -> None:
         has_body = self.command != "HEAD" and response.status not in {204, 304}

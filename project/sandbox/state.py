@@ -66,18 +66,24 @@ class Settings:
     `clock_offset_seconds` moves the host's clock; `replica_lag_seconds`: a new token is unknown for that
     long; `restriction_as_not_found`: GitHub answers 404 where it would explain that the organization has not
     approved the app; `memberships_list_restricted`: GitHub lists such organizations among the memberships;
-    `rotate_refresh_tokens`: Gitea kills a refresh token on use; `ban_after_failures`: so many failed Git
-    sign-ins within three minutes shut Git for an hour, 0 for never; `redirect_bases`: further addresses the
-    product may run at; `revocation_lag_seconds`: a token that somebody asks to revoke lives on for so long;
-    `ignores_revocation`: such a request is answered as a success and changes nothing; `refuses_clients`: every
-    OAuth application is told that its id or secret is wrong.
+    `single_use_refresh`, `old_access_dies` and `reuse_ends_family` say yes or no to the rule of that name in
+    `oauth.Rules`; empty leaves it to the provider. `access_seconds`, `refresh_seconds`: the life of an access
+    token that can be refreshed, and of a refresh token that nobody uses; 0 leaves it to the provider.
+    `ban_after_failures`: so many failed Git sign-ins within three minutes shut Git for an hour, 0 for never;
+    `redirect_bases`: further addresses the product may run at; `revocation_lag_seconds`: a token that somebody
+    asks to revoke lives on for so long; `ignores_revocation`: such a request is answered as a success and changes
+    nothing; `refuses_clients`: every OAuth application is told that its id or secret is wrong.
     """
 
     clock_offset_seconds: int = 0
     replica_lag_seconds: int = 0
     restriction_as_not_found: bool = False
     memberships_list_restricted: bool = False
-    rotate_refresh_tokens: bool = False
+    single_use_refresh: str = ""
+    old_access_dies: str = ""
+    reuse_ends_family: str = ""
+    access_seconds: int = 0
+    refresh_seconds: int = 0
     ban_after_failures: int = 0
     redirect_bases: tuple[str, ...] = ()
     revocation_lag_seconds: int = 0
@@ -117,7 +123,10 @@ class HostState:
             entry.name: dataclasses.replace(entry, **switches.get(entry.name, {}))
             for entry in self._seed.organizations
         }
-        stored = self._store.load(self.slug, "settings").get("settings", {})
+        names = {item.name for item in dataclasses.fields(Settings)}
+        kept = self._store.load(self.slug, "settings").get("settings", {})
+        # A folder may be older than the settings of today.
+        stored = {name: value for name, value in kept.items() if name in names}
         self.settings = dataclasses.replace(
             Settings(), **stored | {"redirect_bases": tuple(stored.get("redirect_bases", ()))}
         )

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
-CHOICES = {"request": ("none", "requested", "denied")}
+AS_USUAL = ("", "yes", "no")  # empty: what the provider itself does
+CHOICES = {
+    "request": ("none", "requested", "denied"),
+    "single_use_refresh": AS_USUAL,
+    "old_access_dies": AS_USUAL,
+    "reuse_ends_family": AS_USUAL,
+}
 ROLES = ("admin", "member", "pending")
 
 
@@ -32,7 +38,7 @@ def _converted(name: str, value: Any, current: Any) -> Any:
             return {str(key): str(item) for key, item in dict(value).items()}
         case _:
             if value not in CHOICES.get(name, (value,)):
-                raise ValueError(f"one of {', '.join(CHOICES[name])} is expected")
+                raise ValueError(f"one of {', '.join(filter(None, CHOICES[name]))} is expected")
             return str(value)
 
 

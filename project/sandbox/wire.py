@@ -8,7 +8,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Protocol
@@ -135,12 +135,17 @@ def _gunzip(raw: bytes) -> bytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """One HTTP answer; a body that is an iterator is sent as it comes. `cut` breaks off half-way."""
+    """One HTTP answer; a body that is an iterator is sent as it comes.
+
+    `cut` breaks off half-way; of a `lost` one not a byte is sent. Either is sent only after `delay` seconds.
+    """
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | Iterator[bytes] = b""
     cut: bool = False
+    lost: bool = False
+    delay: float = 0.0
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
@@ -148,10 +153,7 @@ class Response:
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
         """The same answer with more headers; one that is already there stays as it is."""
         more = tuple(pair for pair in headers if self.header(pair[0]) is None)
-        return Response(status=self.status, headers=self.headers + more, body=self.body, cut=self.cut)
-
-    def as_cut(self) -> Response:
-        return Response(status=self.status, headers=self.headers, body=self.body, cut=True)
+        return replace(self, headers=self.headers + more)
 
 
 Headers = Iterable[tuple[str, str]]

@@ -8,7 +8,8 @@ from typing import Any
 from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
 from project.sandbox.hosts.listing import link_header, page_of
-from project.sandbox.oauth import Reason, Rules
+from project.sandbox.oauth import Rules
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import App, Organization, Person, Repository, number
 from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token
@@ -115,10 +116,6 @@ class Gitea(EmulatedHost):
         TokenPage(self, "/user/settings/applications", kind="personal_token", separator=",")
 
     # OAuth
-
-    @property
-    def single_use_refresh(self) -> bool:
-        return self.state.settings.rotate_refresh_tokens
 
     def granted(self, app: App, asked: Sequence[str]) -> tuple[str, ...] | None:
         """The trap: a request without a granular scope gets a token for everything."""

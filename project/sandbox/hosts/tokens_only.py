@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from project.sandbox.host import EmulatedHost
-from project.sandbox.oauth import Reason, Rules
+from project.sandbox.oauth import Rules
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import App
 from project.sandbox.tokens import Token
 

@@ -32,7 +32,7 @@ def test_the_first_fault_whose_prefix_matches_is_taken() -> None:
     assert [fault.status for fault in taken if fault] == [500, 503]
 
 
-@pytest.mark.parametrize("wrong", [{"status": 99}, {"status": 600}, {"quota": "half"}])
+@pytest.mark.parametrize("wrong", [{"status": 99}, {"status": 600}, {"quota": "half"}, {"refuse": "mood"}])
 def test_a_fault_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Fault(**wrong)  # type: ignore[arg-type]  # wrong on purpose

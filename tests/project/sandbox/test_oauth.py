@@ -228,7 +228,7 @@ def test_what_a_refresh_leaves_alive_is_the_providers_choice(
 
 def test_gitea_rotates_refresh_tokens_when_its_administrator_says_so(sandbox: RunningSandbox) -> None:
     first = sign_in(sandbox, "gitea")
-    sandbox.control("gitea", "POST", "settings", {"rotate_refresh_tokens": True})
+    sandbox.control("gitea", "POST", "settings", {"single_use_refresh": "yes"})
     again = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
     assert "access_token" in exchange(sandbox, "gitea", **again).json
     assert "error" in exchange(sandbox, "gitea", **again).json

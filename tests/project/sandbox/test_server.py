@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +15,9 @@ from project.sandbox.wire import Request, Response, text_response
 def application(request: Request) -> Response:
     if request.path == "/stream":
         return Response(body=iter([b"one ", b"", b"two"]))
-    if request.path == "/cut":
-        return text_response("0123456789").as_cut()
+    if request.path in {"/cut", "/lost"}:
+        spoiled = text_response("0123456789")
+        return replace(spoiled, cut=request.path == "/cut", lost=request.path == "/lost")
     if request.path == "/cut-stream":
         return Response(body=iter([b"0123456789"]), cut=True)
     if request.path == "/unread":
@@ -95,6 +97,10 @@ def test_a_cut_answer_promises_more_than_it_sends(server: HostServer) -> None:
     received = talk(server, "GET /cut HTTP/1.1\nHost: HOST\n\n")
     assert b"Content-Length: 10" in received
     assert received.endswith(b"01234")
+
+
+def test_of_a_lost_answer_not_a_byte_is_sent(server: HostServer) -> None:
+    assert talk(server, "GET /lost HTTP/1.1\nHost: HOST\n\n") == b""
 
 
 def test_a_cut_stream_ends_in_the_middle_of_a_chunk(server: HostServer) -> None:

@@ -93,6 +93,11 @@ def test_a_new_token_is_unknown_while_replicas_lag(state: HostState, clock: Cloc
     assert state.find(SECRET) is not None
 
 
+def test_a_setting_that_an_older_version_kept_does_not_stop_the_start(store: Store, clock: Clock) -> None:
+    store.save("github", "settings", "settings", {"of_an_older_version": True, "replica_lag_seconds": 5})
+    assert opened(store, clock).settings.replica_lag_seconds == 5
+
+
 def test_the_clock_can_be_moved(state: HostState, clock: Clock) -> None:
     state.set_settings({"clock_offset_seconds": 7200})
     assert state.now() == clock.now + 7200

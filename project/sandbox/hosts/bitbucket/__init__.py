@@ -11,7 +11,8 @@ from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
 from project.sandbox.hosts.bitbucket import rest
 from project.sandbox.hosts.bitbucket.rest import CHALLENGE, MISSING_SCOPE, NO_ACCESS, REPOSITORY
-from project.sandbox.oauth import Reason, Rules
+from project.sandbox.oauth import Rules
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import App, Repository
 from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
 from project.sandbox.hosts.github import apps, pages, rest, words
-from project.sandbox.oauth import Reason, Rules
+from project.sandbox.oauth import Rules
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import App, Organization, Repository
 from project.sandbox.tokens import Token
 from project.sandbox.wire import (

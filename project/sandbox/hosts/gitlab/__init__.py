@@ -9,7 +9,8 @@ from typing import Any
 from project.sandbox import tokens
 from project.sandbox.host import Barrier, EmulatedHost, TokenKind
 from project.sandbox.hosts.gitlab import rest
-from project.sandbox.oauth import Reason, RefusedError, Rules
+from project.sandbox.oauth import Rules
+from project.sandbox.reasons import Reason, RefusedError
 from project.sandbox.seed import App, Repository, number
 from project.sandbox.token_page import TokenPage
 from project.sandbox.tokens import Token
