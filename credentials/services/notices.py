@@ -136,6 +136,9 @@ def about_credential(credential: Credential, code: Code, *, now: datetime) -> No
     """Tell the owner what became of a credential, inside the caller's transaction; the newest news counts."""
     settle(credential, now=now)
     values = {"host": credential.host.name, "account": str(credential)}
+    return Notice.objects.create(
+        user=credential.owner, credential=credential, code=code.value, values=values, created_at=now
+    )
 
 
 def about_end(
