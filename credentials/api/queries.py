@@ -11,6 +11,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from credentials.api.authentication import Caller
 from credentials.errors import InputInvalid, NotFound, PermissionRefused
 from credentials.models import Credential, Host, Lease
+from credentials.models.credential import IS_PAIRED
 from credentials.providers.repository_url import parse
 from credentials.services import clients, hosts, leases
 from credentials.services.targets import find_target
@@ -33,7 +34,7 @@ def told_credentials(caller: Caller) -> QuerySet[Credential]:
     return (
         credentials_of(caller)
         .defer(*_SEALED)
-        .annotate(last_used_at=Subquery(latest.values("created_at")[:1]))
+        .annotate(last_used_at=Subquery(latest.values("created_at")[:1]), is_paired=IS_PAIRED)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual
 from django.utils.translation import gettext_lazy as _
@@ -72,6 +72,9 @@ class Hold(models.TextChoices):
 
 
 EnvelopeName = Literal["access", "refresh"]
+
+# For queries that leave out what is sealed: whether there is a refresh token (Credential.is_renewable).
+IS_PAIRED = ExpressionWrapper(Q(refresh_envelope__isnull=False), output_field=models.BooleanField())
 
 
 class Credential(models.Model):
@@ -189,8 +192,12 @@ class Credential(models.Model):
 
     @property
     def is_renewable(self) -> bool:
-        """Whether a new access token can be had without its owner (RFC 6749 section 6)."""
-        return self.refresh_envelope is not None
+        """Whether a new access token can be had without its owner (RFC 6749 section 6).
+
+        A query that leaves out what is sealed tells it by the annotation ``is_paired``.
+        """
+        told: bool | None = self.__dict__.get("is_paired")
+        return self.refresh_envelope is not None if told is None else told
 
     @property
     def ends_at(self) -> datetime | None:

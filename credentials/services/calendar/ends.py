@@ -14,9 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import (
-    BooleanField,
     Count,
-    ExpressionWrapper,
     F,
     OuterRef,
     Q,
@@ -28,7 +26,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credentials.models import Credential, Lease, OrganizationAccess
-from credentials.models.credential import LENDABLE
+from credentials.models.credential import IS_PAIRED, LENDABLE
 from credentials.providers import registry
 from credentials.providers.base import Provider
 from credentials.providers.lifetimes import Lifetime, Rule
@@ -94,7 +92,7 @@ def prepared(credentials: QuerySet[Credential]) -> QuerySet[Credential]:
     return credentials.select_related("host", "owner").annotate(
         last_used_at=Subquery(leases.values("created_at")[:1]),
         last_asked_at=Subquery(asked.values("checked_at")[:1]),
-        is_paired=ExpressionWrapper(Q(refresh_envelope__isnull=False), output_field=BooleanField()),
+        is_paired=IS_PAIRED,
     )
 
 
