@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def test_one_that_is_killed_between_claim_and_answer_loses_nothing(
         assert (row.state, row.attempts) == (DeliveryState.PENDING, 1)
         assert row.next_attempt_at is not None
         assert row.next_attempt_at > clock(), "claimed before it was sent"
+        assert row.next_attempt_at < clock() + timedelta(minutes=5), "and not for long"
         os.kill(worker.pid, signal.SIGKILL)
     finally:
         worker.kill()
