@@ -14,6 +14,7 @@ from credentials.models import (
     HostHealth,
     Lease,
     Organization,
+    Revocation,
     ServiceClient,
     WebhookDelivery,
     WebhookEndpoint,
@@ -118,7 +119,7 @@ def test_hosts_clients_and_endpoints_are_never_deleted(
 
 
 def test_only_pages_that_were_thought_about_exist() -> None:
-    ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent}
+    ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, Revocation}
     told = {WebhookEndpoint, WebhookDelivery}
     assert set(site._registry) == {*ours, *told, User, Group}
 

@@ -64,6 +64,8 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     stored.save()
     pending = pending_connection(alice, host)
     listening, signing = endpoint("https://receiver.example.org/hook")
+    left = builders.credential(alice, host, token=token(1))
+    disconnect.close(actor=builders.SYSTEM, credential=left, now=timezone.now())
     fingerprint = vault.fingerprint(Secret("anything"))
     old = vault.primary_key_id()
     first = builders.new_first_key(own_key_file)
@@ -78,6 +80,7 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
         "host": 1,
         "connection": 1,
         "webhook": 1,
+        "revocation": 1,
         "purpose_key": PurposeKey.objects.count(),
     }
     assert key_ids() == sealed_rows.key_ids() == {first} != {old}

@@ -10,7 +10,9 @@ from django.contrib.auth.models import User
 from credentials.crypto.secret import Secret
 from credentials.models import Credential, Host, Revocation, RevocationReason
 from credentials.providers.grants import OAuthGrant
+from credentials.providers.tokens import Kind
 from credentials.services import oauth, vault
+from credentials.services.rejection import LAG
 from credentials.services.revocation import asking, attempts, requests
 from tests import builders
 from tests.clock import Clock
@@ -169,7 +171,7 @@ def test_no_answer_about_a_refresh_token_leaves_a_doubt_and_an_answer_none(alice
             client_id="c",
             client_secret=Secret("s"),
         )
-        credential = builders.credential(alice, host, kind=asking.Kind.OAUTH)
+        credential = builders.credential(alice, host, kind=Kind.OAUTH)
         credential.refresh_envelope = vault.seal_secret(Secret("r"), credential.binding("refresh"))
         credential.save()
         made = closed(credential, now=clock())
@@ -202,7 +204,7 @@ def test_a_young_token_that_a_replica_does_not_know_is_not_called_dead(
     assert ask(made, clock).state == "pending"
 
     setting(sandbox, "github", replica_lag_seconds=0)
-    clock.step(seconds=asking.LAG.total_seconds())
+    clock.step(seconds=LAG.total_seconds())
     assert ask(made, clock).state == "revoked"
     assert clock() - made.requested_at <= timedelta(minutes=2)
 
@@ -210,6 +212,6 @@ def test_a_young_token_that_a_replica_does_not_know_is_not_called_dead(
 def pair_like(sandbox: RunningSandbox, owner: User, host: Host, clock: Clock) -> tuple[Credential, Minted]:
     minted = sandbox.mint("github", "octo-alice", "oauth", ["repo"])
     return (
-        builders.credential(owner, host, token=minted.token, kind=asking.Kind.OAUTH, sealed_at=clock()),
+        builders.credential(owner, host, token=minted.token, kind=Kind.OAUTH, sealed_at=clock()),
         minted,
     )

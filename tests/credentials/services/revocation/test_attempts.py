@@ -11,10 +11,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from credentials.models import AuditEvent, Revocation, RevocationReason
+from credentials.crypto.secret import Secret
+from credentials.models import AuditEvent, Host, Revocation, RevocationReason
 from credentials.providers.tokens import Kind
 from credentials.services import hosts, vault
-from credentials.services.revocation import attempts
+from credentials.services.revocation import asking, attempts
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Reply, Server, html_reply, json_reply
@@ -79,7 +80,7 @@ def test_every_provider_gives_the_receipt_it_can(
     assert opened is (state == "revoked"), "what a person does is not opened for"
 
 
-def plain_host(sandbox: RunningSandbox, slug: str) -> hosts.Host:
+def plain_host(sandbox: RunningSandbox, slug: str) -> Host:
     emulated = sandbox.hosts[slug]
     return builders.host(slug, provider=emulated.provider, web_url=emulated.web_url, api_url=emulated.api_url)
 
@@ -201,7 +202,7 @@ def test_an_outage_is_waited_out_by_the_duty(sandbox: RunningSandbox, alice: Use
 def test_what_is_no_answer_settles_nothing(alice: User, clock: Clock, reply: Reply, kind: Kind) -> None:
     with Server(lambda seen: reply) as server:
         host = builders.host(
-            web_url=server.url, api_url=f"{server.url}/api", client_id="c", client_secret=vault.Secret("s")
+            web_url=server.url, api_url=f"{server.url}/api", client_id="c", client_secret=Secret("s")
         )
         made = closed(builders.credential(alice, host, kind=kind), now=clock())
         done = ask(made, clock)
@@ -338,7 +339,7 @@ def test_a_worker_that_was_too_slow_changes_nothing(alice: User, clock: Clock) -
     clock.step(minutes=11)
     assert attempts._claim(made.pk, now=clock()) is not None
 
-    kept = attempts._settle(slow, attempts.asking.by_hand("too late"), actor=builders.SYSTEM, now=clock())
+    kept = attempts._settle(slow, asking.by_hand("too late"), actor=builders.SYSTEM, now=clock())
 
     assert (kept.state, kept.attempts, kept.evidence) == ("pending", 2, "")
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.errors import TokenNotAccepted
+from credentials.errors import EnvelopeInvalid, TokenNotAccepted
 from credentials.models import Credential, PendingConnection, Revocation, RevocationReason
 from credentials.services import connect, maintenance, oauth, pending, rotate, sealed_rows, vault
 from credentials.services.audit import Actor
@@ -52,7 +52,7 @@ def test_the_envelopes_open_for_the_row_they_came_from_and_no_other(alice: User)
 
     assert vault.unseal_after_audit(blob, made.binding("access")) is not None
     made.generation += 1
-    with pytest.raises(vault.EnvelopeInvalid):
+    with pytest.raises(EnvelopeInvalid):
         vault.unseal_after_audit(blob, made.binding("access"))
 
 
