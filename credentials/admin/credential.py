@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ from credentials.errors import ForgekeyError
 from credentials.models import Credential, Lease, OrganizationAccess, Status
 from credentials.providers.facts import Revocation, RevocationResult
 from credentials.providers.tokens import Kind
-from credentials.services import disconnect, verify
+from credentials.services import disconnect, notices, verify
 
 # Each asks the host while the page waits.
 MOST_AT_ONCE = 20
@@ -190,6 +191,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
             return self.ask(request, chosen, _DISCONNECT)
         for credential in few:
             result = disconnect.disconnect(actor=actor_of(request), credential=credential)
+            notices.about_credentials([credential], notices.Code.CREDENTIAL_CLOSED, now=timezone.now())
             clean = result.outcome is not Revocation.MANUAL
             level = messages.SUCCESS if clean else messages.WARNING
             self.message_user(request, f"{_named(credential)}: {_receipt(result)}", level)
