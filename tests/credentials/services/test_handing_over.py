@@ -13,7 +13,7 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.errors import AuditUnavailable, Conflict, EnvelopeInvalid, InputInvalid
 from credentials.models import AuditEvent, Credential, Lease, Notice, QuarantineReason, Status
-from credentials.services import handing_over, quarantine, vault
+from credentials.services import audit, handing_over, quarantine, vault
 from tests import builders
 from tests.credentials.services.stored import fresh
 
@@ -33,7 +33,7 @@ def test_both_envelopes_open_for_the_new_owner_and_not_for_the_old_one(alice: Us
     credential = builders.credential(alice, builders.host(), token="ghp_secret")
     credential.refresh_envelope = vault.seal_secret(Secret("ghr_secret"), credential.binding("refresh"))
     credential.save()
-    old = {name: credential.binding(name) for name in ("access", "refresh")}  # type: ignore[arg-type]
+    old = {name: credential.binding(name) for name in ("access", "refresh")}
 
     give(fresh(credential), bob)
 
@@ -144,7 +144,7 @@ def test_nothing_is_opened_where_the_event_cannot_be_written(
     def full(*args: object, **values: object) -> None:
         raise AuditUnavailable("disk full")
 
-    monkeypatch.setattr(handing_over.audit, "record_durably", full)
+    monkeypatch.setattr(audit, "record_durably", full)
     with pytest.raises(AuditUnavailable):
         give(credential, bob)
     assert fresh(credential).owner == alice

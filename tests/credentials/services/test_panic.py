@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
+from credentials.errors import NoUsableCredential
 from credentials.models import AuditEvent, Credential, Host, Notice, Revocation, Status
-from credentials.services import clients, lend, panic
+from credentials.services import clients, disconnect, lend, panic
 from tests import builders
 from tests.credentials.providers.loopback import Reply, Seen, Server
 from tests.credentials.services.stored import fresh, store
@@ -54,10 +56,13 @@ def test_nothing_is_lent_before_the_first_host_is_asked(alice: User) -> None:
     refused: list[str] = []
 
     def borrow(seen: Seen) -> Reply:
-        for credential in Credential.objects.exclude(status=Status.DISCONNECTED):
-            request = lend.LeaseRequest(user="alice", purpose="p", credential=credential.pk)
-            with pytest.raises(lend.NoUsableCredential):
-                lend.lend(key=clients.parse_key(key.reveal()), request=request, address="127.0.0.1")
+        try:
+            for credential in Credential.objects.exclude(status=Status.DISCONNECTED):
+                request = lend.LeaseRequest(user="alice", purpose="p", credential=credential.pk)
+                with pytest.raises(NoUsableCredential):
+                    lend.lend(key=clients.parse_key(key.reveal()), request=request, address="127.0.0.1")
+        finally:
+            connection.close()
         refused.append(seen.path)
         return Reply(status=202)
 
@@ -92,7 +97,7 @@ def test_a_run_that_was_killed_is_carried_on_by_the_next(
         store(sandbox, alice, host)
     stop(host)
     left = [3]
-    close = panic.disconnect.close
+    close: Callable[..., object] = disconnect.close
 
     def dying(**values: object) -> object:
         if not left:
@@ -100,11 +105,11 @@ def test_a_run_that_was_killed_is_carried_on_by_the_next(
         left[0] -= 1
         if left[0] == 0:
             left.clear()
-        return close(**values)  # type: ignore[arg-type]
+        return close(**values)
 
     monkeypatch.setattr(panic, "WORKERS", 1)
     with monkeypatch.context() as patched:
-        patched.setattr(panic.disconnect, "close", dying)
+        patched.setattr(disconnect, "close", dying)
         with pytest.raises(KeyboardInterrupt):
             revoke(host)
     counts = panic.report([host]).counts["gitlab"]
