@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from queue import SimpleQueue
 from uuid import UUID
 
 from django.db import connection
@@ -119,44 +120,54 @@ def _revoke_one(pk: UUID, *, actor: Actor, now: Callable[[], datetime]) -> None:
 def _by_many(keys: Sequence[UUID], work: Callable[[UUID], None]) -> Iterator[UUID]:
     """Do ``work`` for every key by several threads, each with a connection of its own; keys as they are done.
 
-    The first error ends the others after what they are at, and is raised.
+    After an error the others end what they are at and begin nothing more; the error is raised.
     """
-    waiting, done = list(reversed(keys)), threading.Semaphore(0)
-    finished: list[UUID] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            while not errors:
-                try:
-                    key = waiting.pop()
-                except IndexError:
-                    return
-                work(key)
-                finished.append(key)
-                done.release()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-            done.release()
-
-    threads = [threading.Thread(target=run, daemon=True) for _number in range(min(WORKERS, len(keys)))]
+    waiting = list(reversed(keys))
+    news: SimpleQueue[UUID | BaseException | None] = SimpleQueue()
+    threads = [
+        threading.Thread(target=_work, args=(waiting, work, news), daemon=True)
+        for _number in range(min(WORKERS, len(keys)))
+    ]
     for thread in threads:
         thread.start()
-    told = 0
-    for _signal in range(len(keys) + len(threads)):
-        done.acquire()
-        while told < len(finished):
-            yield finished[told]
-            told += 1
-        if not any(thread.is_alive() for thread in threads):
-            break
-    for thread in threads:
-        thread.join()
-    yield from finished[told:]
-    if errors:
-        raise errors[0]
+    error: BaseException | None = None
+    running = len(threads)
+    try:
+        while running:
+            told = news.get()
+            if told is None:
+                running -= 1
+            elif isinstance(told, BaseException):
+                error = error or told
+                waiting.clear()
+            else:
+                yield told
+    finally:
+        waiting.clear()
+        for thread in threads:
+            thread.join()
+    if error is not None:
+        raise error
+
+
+def _work(
+    waiting: list[UUID],
+    work: Callable[[UUID], None],
+    news: SimpleQueue[UUID | BaseException | None],
+) -> None:
+    try:
+        while True:
+            try:
+                key = waiting.pop()
+            except IndexError:
+                return
+            work(key)
+            news.put(key)
+    except BaseException as error:
+        news.put(error)
+    finally:
+        connection.close()
+        news.put(None)
 
 
 def report(chosen: Sequence[Host]) -> Report:

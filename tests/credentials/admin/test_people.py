@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from credentials.models import AuditEvent, Credential
+from credentials.models import AuditEvent, Credential, Revocation, Status
 from tests import builders
 from tests.credentials.admin.desk import act, browser, page, read, staff
 
@@ -38,19 +38,43 @@ def test_the_page_of_a_person_says_that_a_password_is_set_and_nothing_of_it(
     assert all(part[:6] not in answer.content.decode() for part in parts)
 
 
-def test_a_person_with_credentials_is_not_deleted_and_the_page_says_what_to_do(
+def test_the_page_that_deletes_a_person_says_what_goes_with_them(desk: Client, alice: User) -> None:
+    builders.credential(alice, builders.host(), account_name="octo-alice")
+
+    text = read(desk.get(page(User, "delete", alice.pk)))
+
+    assert "octo-alice at Github: revoked, then deleted" in text
+    assert "The audit trail stays." in text
+    assert Credential.objects.exists()
+
+
+def test_who_is_deleted_leaves_no_secret_but_one_that_waits_for_its_revocation(
     desk: Client, alice: User
 ) -> None:
-    builders.credential(alice, builders.host())
+    credential = builders.credential(alice, builders.host())
 
-    for answer in (
-        desk.get(page(User, "delete", alice.pk), follow=True),
-        desk.post(page(User, "delete", alice.pk), {"post": "yes"}, follow=True),
-    ):
-        assert "The person alice cannot be deleted" in read(answer)
-        assert answer.redirect_chain[-1][0] == page(User, "change", alice.pk)
-    assert User.objects.filter(pk=alice.pk).exists()
-    assert Credential.objects.exists()
+    desk.post(page(User, "delete", alice.pk), {"post": "yes"})
+
+    assert not User.objects.filter(username="alice").exists()
+    assert not Credential.objects.exists()
+    waiting = Revocation.objects.get()
+    assert (waiting.row, waiting.credential, waiting.reason) == (credential.pk, None, "offboarded")
+    assert waiting.access_envelope is not None
+    removed = AuditEvent.objects.get(action="user.removed")
+    assert (removed.actor_name, removed.subject_name, removed.data) == ("admin", "alice", {"credentials": 1})
+
+
+def test_who_is_made_inactive_by_the_form_is_quarantined_in_the_administrators_name(
+    desk: Client, alice: User
+) -> None:
+    credential = builders.credential(alice, builders.host())
+
+    desk.post(page(User, "change", alice.pk), form_of(alice, is_active=""))
+
+    credential.refresh_from_db()
+    assert credential.status == Status.QUARANTINED
+    assert AuditEvent.objects.get(action="credential.quarantined").actor_name == "admin"
+    assert AuditEvent.objects.get(action="user.offboarded").actor_name == "admin"
 
 
 def test_a_person_without_credentials_can_be_deleted_and_the_trail_remembers(desk: Client, bob: User) -> None:

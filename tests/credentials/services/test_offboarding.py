@@ -25,8 +25,10 @@ from credentials.models import (
 )
 from credentials.providers.tokens import Kind
 from credentials.services import (
+    audit,
     clients,
     departures,
+    disconnect,
     handing_over,
     lend,
     offboarding,
@@ -59,6 +61,7 @@ def borrow(key: Secret, credential: Credential, **more: str) -> Lease:
     at: dict[str, Any] = more or {"credential": credential.pk}
     request = lend.LeaseRequest(user=credential.owner.username, purpose="import 42", **at)
     lent = lend.lend(key=clients.parse_key(key.reveal()), request=request, address="127.0.0.1")
+    assert lent.lease_id is not None
     return Lease.objects.get(pk=lent.lease_id)
 
 
@@ -287,10 +290,10 @@ def _die(*args: object, **values: object) -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (offboarding.disconnect, "close"),
-        (offboarding.attempts, "attempt"),
+        (disconnect, "close"),
+        (attempts, "attempt"),
         (handing_over, "_store"),
-        (handing_over.audit, "record_durably"),
+        (audit, "record_durably"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

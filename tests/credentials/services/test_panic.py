@@ -1,0 +1,148 @@
+"""The emergency stop: everything of the chosen hosts, nothing of any other, and it can be ended anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from credentials.errors import NoUsableCredential
+from credentials.models import AuditEvent, Credential, Host, Notice, Revocation, Status
+from credentials.services import clients, disconnect, lend, panic
+from tests import builders
+from tests.credentials.providers.loopback import Reply, Seen, Server
+from tests.credentials.services.stored import fresh, store
+from tests.sandbox import RunningSandbox
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def stop(*hosts: Host) -> int:
+    return panic.stop(actor=builders.SYSTEM, chosen=hosts, now=timezone.now())
+
+
+def revoke(*hosts: Host) -> int:
+    return panic.revoke(actor=builders.SYSTEM, chosen=hosts)
+
+
+def test_every_token_of_the_host_dies_and_the_other_hosts_go_on(
+    sandbox: RunningSandbox, alice: User, bob: User
+) -> None:
+    hosts = {slug: builders.sandbox_host(sandbox, slug) for slug in ("github", "gitlab", "bitbucket")}
+    held = {
+        slug: [store(sandbox, person, host)[0] for person in (alice, bob)] for slug, host in hosts.items()
+    }
+    stopped = (hosts["github"], hosts["bitbucket"])
+
+    assert stop(*stopped) == 4
+    assert Notice.objects.filter(code="credential_stopped").count() == 4
+    assert revoke(*stopped) == 4
+
+    told = panic.report(stopped)
+    assert told.counts == {"github": {"revoked": 2}, "bitbucket": {"manual": 2}}
+    assert {(one.user, one.host, bool(one.url)) for one in told.by_hand} == {
+        ("alice", "bitbucket", True),
+        ("bob", "bitbucket", True),
+    }
+    assert {fresh(one).status for one in held["gitlab"]} == {Status.VALID}
+    assert {event.host for event in AuditEvent.objects.filter(action="host.panic")} == {"github", "bitbucket"}
+
+
+def test_nothing_is_lent_before_the_first_host_is_asked(alice: User) -> None:
+    _, key = builders.client()
+    refused: list[str] = []
+
+    def borrow(seen: Seen) -> Reply:
+        try:
+            for credential in Credential.objects.exclude(status=Status.DISCONNECTED):
+                request = lend.LeaseRequest(user="alice", purpose="p", credential=credential.pk)
+                with pytest.raises(NoUsableCredential):
+                    lend.lend(key=clients.parse_key(key.reveal()), request=request, address="127.0.0.1")
+        finally:
+            connection.close()
+        refused.append(seen.path)
+        return Reply(status=202)
+
+    with Server(borrow) as server:
+        host = builders.host(web_url=server.url, api_url=f"{server.url}/api/v3")
+        for number in range(3):
+            builders.credential(alice, host, token=f"ghp_{number:036}")
+        stop(host)
+        revoke(host)
+
+    assert refused
+
+
+def test_a_second_run_finds_nothing_left_and_asks_nobody(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "gitlab")
+    store(sandbox, alice, host)
+    stop(host)
+    revoke(host)
+    asked = len(sandbox.calls("gitlab"))
+
+    assert (stop(host), revoke(host)) == (0, 0)
+
+    assert len(sandbox.calls("gitlab")) == asked
+    assert panic.report([host]).counts == {"gitlab": {"revoked": 1}}
+
+
+def test_a_run_that_was_killed_is_carried_on_by_the_next(
+    sandbox: RunningSandbox, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = builders.sandbox_host(sandbox, "gitlab")
+    for _number in range(6):
+        store(sandbox, alice, host)
+    stop(host)
+    left = [3]
+    close: Callable[..., object] = disconnect.close
+
+    def dying(**values: object) -> object:
+        if not left:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        if left[0] == 0:
+            left.clear()
+        return close(**values)
+
+    monkeypatch.setattr(panic, "WORKERS", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(disconnect, "close", dying)
+        with pytest.raises(KeyboardInterrupt):
+            revoke(host)
+    counts = panic.report([host]).counts["gitlab"]
+    assert counts == {"revoked": 3, "quarantined": 3}
+
+    assert revoke(host) == 3
+    assert panic.report([host]).counts == {"gitlab": {"revoked": 6}}
+
+
+def test_a_host_that_does_not_answer_is_left_to_the_worker(alice: User) -> None:
+    host = builders.host("gitlab")
+    builders.credential(alice, host, token="glpat-" + "a" * 20)
+
+    stop(host)
+    revoke(host)
+
+    assert panic.report([host]).counts == {"gitlab": {"pending": 1}}
+    assert Revocation.objects.get().access_envelope is not None
+
+
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_the_threads_do_everything_once_whatever_their_number(count: int) -> None:
+    keys = [builders.uuid4() for _number in range(count)]
+    done: list[object] = []
+
+    assert sorted(panic._by_many(keys, done.append)) == sorted(keys)
+    assert sorted(done) == sorted(keys)  # type: ignore[type-var]
+
+
+def test_an_error_of_a_thread_is_not_lost() -> None:
+    def fail(_key: object) -> None:
+        raise RuntimeError("disk full")
+
+    work: Callable[..., None] = fail
+    with pytest.raises(RuntimeError, match="disk full"):
+        list(panic._by_many([builders.uuid4() for _number in range(20)], work))
