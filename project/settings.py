@@ -122,6 +122,8 @@ else:
 
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://forgekey")}
 globals().update(env.email("EMAIL_URL", default="consolemail://"))
+# Who is told once a day what ends soon; errors are logged, never mailed.
+ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="forgekey@localhost")
 
 STATIC_URL = "static/"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -14,7 +16,7 @@ from rest_framework.response import Response
 from credentials.api import queries
 from credentials.api.bodies import credential_body, verdict_body
 from credentials.api.filters import CredentialFilter
-from credentials.api.inputs import ConnectInput, EntryInput, LabelInput
+from credentials.api.inputs import ChangeInput, ConnectInput, EntryInput
 from credentials.api.outputs import (
     ConnectedShape,
     CreatedShape,
@@ -26,7 +28,7 @@ from credentials.api.schema import IDEMPOTENCY_KEY, REFUSED
 from credentials.api.views import READ, WRITE, ApiView, answer
 from credentials.errors import Conflict, NotFound
 from credentials.models import Credential
-from credentials.services import connect, disconnect, idempotency, verify
+from credentials.services import calendar, connect, disconnect, idempotency, verify
 from credentials.verdicts import Verdict
 
 
@@ -112,7 +114,7 @@ class Credentials(CredentialsView):
 
 
 class OneCredential(CredentialsView):
-    """One credential: see it, rename it, disconnect it."""
+    """One credential: see it, rename it, say when it ends, disconnect it."""
 
     needs = {"GET": READ, "PATCH": WRITE, "DELETE": WRITE}
 
@@ -126,14 +128,24 @@ class OneCredential(CredentialsView):
 
     @extend_schema(
         operation_id="credentials_rename",
-        summary="Give a credential another label",
-        request=LabelInput,
+        summary="Give a credential another label, or say when it ends",
+        description=(
+            "`expires_at` is taken only where the host does not tell it, and not for what OAuth brought: "
+            "there the host's own answer counts."
+        ),
+        request=ChangeInput,
         responses=CredentialShape,
     )
     def patch(self, request: Request, credential_id: UUID) -> Response:
         credential = queries.credential(self.caller, credential_id)
-        label = self.read(LabelInput).validated_data["label"]
-        connect.rename(actor=self.caller.actor, credential=credential, label=label)
+        wanted, actor = self.read(ChangeInput).validated_data, self.caller.actor
+        with transaction.atomic():
+            if "expires_at" in wanted:
+                calendar.set_expiry(
+                    actor=actor, credential=credential, expires_at=wanted["expires_at"], now=timezone.now()
+                )
+            if "label" in wanted:
+                connect.rename(actor=actor, credential=credential, label=wanted["label"])
         return answer(self.told(credential_id))
 
     @extend_schema(

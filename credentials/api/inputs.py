@@ -52,6 +52,12 @@ class WordsField(serializers.CharField):
         return text
 
 
+def _ahead(value: datetime | None) -> datetime | None:
+    if value is not None and value <= timezone.now():
+        raise serializers.ValidationError(code="not_in_future")
+    return value
+
+
 class EntryInput(Input):
     """A token with what some hosts want beside it."""
 
@@ -64,9 +70,7 @@ class EntryInput(Input):
     )
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
-        if value is not None and value <= timezone.now():
-            raise serializers.ValidationError(code="not_in_future")
-        return value
+        return _ahead(value)
 
     def entry(self) -> ManualEntry:
         """The validated input, as the connect service takes it."""
@@ -87,10 +91,19 @@ class ConnectInput(EntryInput):
     host = serializers.SlugField(max_length=50)
 
 
-class LabelInput(Input):
-    """A new label; empty to use the account's name."""
+class ChangeInput(Input):
+    """A new label, empty to use the account's name; when the token ends, null for a token without a date."""
 
-    label = WordsField(max_length=LABEL_LENGTH, allow_blank=True)  # type: ignore[assignment]  # DRF keeps fields apart
+    label = WordsField(max_length=LABEL_LENGTH, allow_blank=True, required=False)  # type: ignore[assignment]  # DRF keeps fields apart
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default_timezone=UTC)
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        return _ahead(value)
+
+    def validate(self, attrs: Any) -> Any:
+        if not attrs:
+            raise serializers.ValidationError({"label": [""]}, code="required")
+        return attrs
 
 
 class HandOverInput(Input):

@@ -17,6 +17,7 @@ from credentials.providers.tokens import Kind
 from credentials.services import calendar, vault
 from tests import builders
 from tests.browser.chromium import DESK, PHONE, Scheme, browsing, sign_in
+from tests.credentials.admin.desk import page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -84,12 +85,24 @@ def test_a_date_is_typed_in_without_javascript(
     chromium: Browser, live_server: Any, full_calendar: Credential
 ) -> None:
     with browsing(chromium, live_server.url, width=PHONE, javascript=False) as window:
-        page = window.page
-        sign_in(page, "alice")
-        page.get_by_role("link", name="What ends when").first.click()
-        expect(page.get_by_text("may be older")).to_be_visible()
-        page.get_by_role("link", name="cloud", exact=True).click()
-        page.get_by_label("Ends on").fill("2040-03-01")
-        page.get_by_role("button", name="Store the date").click()
-        expect(page.get_by_role("status")).to_contain_text("The date was stored")
-        expect(page.get_by_role("region", name="What ends when")).to_contain_text("March 1, 2040")
+        tab = window.page
+        sign_in(tab, "alice")
+        tab.get_by_role("link", name="What ends when").first.click()
+        expect(tab.get_by_text("may be older")).to_be_visible()
+        tab.get_by_role("link", name="cloud", exact=True).click()
+        tab.get_by_label("Ends on").fill("2040-03-01")
+        tab.get_by_role("button", name="Store the date").click()
+        expect(tab.get_by_role("status").filter(has_text="The date was stored")).to_be_visible()
+        expect(tab.get_by_role("region", name="What ends when")).to_contain_text("March 1, 2040")
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_administrators_calendar_has_no_fault(
+    chromium: Browser, live_server: Any, full_calendar: Credential, admin: User, width: int, scheme: Scheme
+) -> None:
+    with browsing(chromium, live_server.url, width=width, scheme=scheme) as window:
+        sign_in(window.page, "admin")
+        window.page.goto(page(Credential, "calendar"))
+        expect(window.page.get_by_role("heading", name="Any day")).to_be_visible()
+        window.picture(f"admin-{width}-{scheme}")
+        assert window.faults() == []

@@ -9,6 +9,7 @@ from django.urls import URLPattern
 
 from credentials.api.urls import urlpatterns
 from credentials.models import AuditEvent, Credential, Scope, Status
+from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from tests import builders
 from tests.credentials.api.conftest import Call
@@ -233,6 +234,30 @@ def test_a_credential_can_be_renamed_and_cleared_of_its_label(alice: User, call:
     for label in ("work", ""):
         answer = call(key, "PATCH", f"/credentials/{credential.pk}/", {"label": label})
         assert (answer.status_code, answer.json()["label"]) == (200, label)
+
+
+def test_a_date_that_no_host_tells_is_put_right(alice: User, call: Call) -> None:
+    credential = builders.credential(alice, builders.host("bitbucket"), kind=Kind.API_TOKEN)
+    _, key = builders.client()
+    address = f"/credentials/{credential.pk}/"
+
+    both = call(key, "PATCH", address, {"label": "work", "expires_at": "2040-03-01T00:00:00Z"})
+    assert (both.status_code, both.json()["label"]) == (200, "work")
+    assert both.json()["expires_at"] == "2040-03-01T00:00:00.000Z"
+    assert call(key, "PATCH", address, {"expires_at": None}).json()["expires_at"] is None
+    for wrong in ({"expires_at": "2020-01-01T00:00:00Z"}, {"expires_at": "soon"}, {}):
+        assert call(key, "PATCH", address, wrong).status_code in {400, 422}, wrong
+
+
+def test_a_date_the_host_tells_is_not_typed_over_nor_anything_else_changed(alice: User, call: Call) -> None:
+    credential = builders.credential(alice, builders.host(), label="old")
+    _, key = builders.client()
+    wanted = {"label": "new", "expires_at": "2040-03-01T00:00:00Z"}
+
+    assert call(key, "PATCH", f"/credentials/{credential.pk}/", wanted).status_code in {400, 422}
+
+    credential.refresh_from_db()
+    assert (credential.label, credential.expires_at) == ("old", None)
 
 
 def test_what_was_disconnected_takes_no_new_token_and_tells_its_receipt_again(

@@ -90,7 +90,7 @@ def test_github_removes_what_was_unused_for_a_year(alice: User, kind: Kind) -> N
 
 def test_every_use_that_is_known_puts_that_end_off(alice: User) -> None:
     long_ago = NOW - 300 * DAY
-    past = {"sealed_at": long_ago, "created_at": long_ago, "last_verified_at": long_ago}
+    past: dict[str, Any] = {"sealed_at": long_ago, "created_at": long_ago, "last_verified_at": long_ago}
     host, (client, _key) = builders.host(), builders.client()
     lent, asked, checked = (stored(alice, host, **past) for _ in range(3))
     Lease.objects.create(
@@ -199,7 +199,7 @@ def test_what_is_within_reach_is_found_whatever_its_rule(alice: User) -> None:
     bitbucket, gitea = builders.host("bitbucket"), builders.host("gitea")
     for days in (1, 29, 31, 89, 91, 200, 334, 336, 364, 366, 400):
         past = NOW - days * DAY
-        aged = {"sealed_at": past, "created_at": past, "last_verified_at": past}
+        aged: dict[str, Any] = {"sealed_at": past, "created_at": past, "last_verified_at": past}
         stored(alice, github, **aged)
         stored(alice, github, expires_at=NOW + days * DAY)
         stored(alice, gitlab, **{**aged, "last_verified_at": None})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from credentials.crypto.secret import Secret
@@ -281,18 +277,11 @@ def test_a_window_of_ones_own_is_kept_and_recorded(
     assert AuditEvent.objects.filter(action="credential.expiring").count() == 1
 
 
-def test_the_warning_is_mailed_with_the_day_as_it_is_here(
-    alice: User, host: Host, clock: Clock, settings: Any
-) -> None:
-    settings.TIME_ZONE = "Pacific/Auckland"
-    timezone.get_default_timezone.cache_clear()
-    try:
-        ending(alice, host, datetime(2027, 3, 6, 18, tzinfo=UTC), label="at work")
-        calendar.warn_due(now=clock())
+def test_the_warning_is_mailed_with_the_day_as_it_is_here(alice: User, host: Host, clock: Clock) -> None:
+    ending(alice, host, datetime(2027, 3, 6, 18, tzinfo=UTC), label="at work")
+    calendar.warn_due(now=clock())
+    with timezone.override(ZoneInfo("Pacific/Auckland")):
         assert notices.mail_due(now=clock()) == 1
-    finally:
-        settings.TIME_ZONE = "UTC"
-        timezone.get_default_timezone.cache_clear()
     [letter] = mail.outbox
     assert letter.to == ["alice@example.org"]
     assert "“at work” to Gitea ends on March 7, 2027" in letter.body
@@ -311,103 +300,3 @@ def test_every_warning_has_a_text(alice: User, host: Host, clock: Clock, languag
         notice = notices.about_end(held, kind="expiry", at=at, is_certain=certain, now=clock())
         with translation.override(language):
             assert "100 %(host)s" in notices.text_of(notice)
-
-
-# --- Several workers, and killed ones ------------------------------------------------------------------
-
-
-def at_once(work: Callable[[], object], number: int = 3) -> None:
-    failures: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=guarded) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_several_workers_one_tells(alice: User, host: Host, clock: Clock) -> None:
-    held = [ending(alice, host, clock() + timedelta(days=3 * number)) for number in range(1, 10)]
-    at_once(lambda: calendar.warn_due(now=clock()))
-    assert [told(one) for one in held] == [[7]] * 2 + [[14]] * 2 + [[30]] * 5
-    assert audit_proof.verify().holds
-
-
-class Killed(BaseException):
-    """The worker is gone."""
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_worker_that_is_killed_in_the_middle_leaves_no_half_warning(
-    alice: User, host: Host, clock: Clock
-) -> None:
-    held = [ending(alice, host, clock() + 5 * DAY) for _ in range(4)]
-    writes = [0]
-
-    def killer(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("UPDATE") and "credentials_credential" in sql:
-            writes[0] += 1
-            if writes[0] == 3:
-                raise Killed
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(killer), pytest.raises(Killed):
-        calendar.warn_due(now=clock())
-    assert sorted(map(len, map(told, held))) == [0, 0, 1, 1]
-
-    calendar.warn_due(now=clock())
-    assert [told(one) for one in held] == [[7]] * 4
-
-
-def test_a_token_that_is_replaced_before_its_turn_comes_is_not_warned_of(
-    alice: User, host: Host, clock: Clock
-) -> None:
-    held = [ending(alice, host, clock() + timedelta(days=5, hours=number)) for number in range(2)]
-
-    def replacing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        done = execute(sql, params, many, context)
-        if sql.startswith("INSERT INTO") and "credentials_notice" in sql:  # the first one is being told
-            Credential.objects.filter(pk=held[1].pk).update(expires_at=None)
-        return done
-
-    with connection.execute_wrapper(replacing):
-        assert calendar.warn_due(now=clock()) == 1
-    assert [told(one) for one in held] == [[7], []]
-
-
-def test_ten_thousand_credentials_take_few_statements_and_little_time(
-    alice: User, host: Host, clock: Clock
-) -> None:
-    rows = [
-        Credential(
-            owner=alice,
-            host=host,
-            kind=Kind.PERSONAL_TOKEN,
-            status=Status.VALID,
-            expires_at=clock() + timedelta(days=40 + number % 300),
-            sealed_at=clock(),
-        )
-        for number in range(10_000)
-    ]
-    Credential.objects.bulk_create(rows, batch_size=500)
-    soon = ending(alice, host, clock() + 3 * DAY)
-
-    began = time.monotonic()
-    with CaptureQueriesContext(connection) as seen:
-        assert calendar.warn_due(now=clock()) == 1
-    assert len(seen) < 25
-    assert time.monotonic() - began < 5
-    assert told(soon) == [7]
-    with CaptureQueriesContext(connection) as seen:
-        assert calendar.warn_due(now=clock()) == 0
-    assert len(seen) <= 6
