@@ -14,7 +14,6 @@ from pathlib import Path
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
-from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from credentials.conf import conf
@@ -139,9 +138,7 @@ def backlog(*, now: datetime) -> Backlog:
             state=DeliveryState.FAILED, created_at__gt=now - 2 * _RECENTLY
         ).count(),
         endpoints_off=WebhookEndpoint.objects.filter(is_enabled=False).exclude(disabled_reason="").count(),
-        tasks_waiting=DBTaskResult.objects.filter(
-            status=TaskResultStatus.READY, enqueued_at__lt=now - _WAITS, run_after__lt=now
-        ).count(),
+        tasks_waiting=DBTaskResult.objects.ready().filter(enqueued_at__lt=now - _WAITS).count(),
     )
 
 

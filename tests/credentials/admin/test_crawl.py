@@ -10,6 +10,7 @@ from django.test import Client
 from credentials.models import (
     AuditEvent,
     Credential,
+    Duty,
     Host,
     HostHealth,
     Lease,
@@ -114,7 +115,7 @@ def test_hosts_and_clients_are_never_deleted(desk: Client, stocked: Stock, model
 
 
 def test_only_pages_that_were_thought_about_exist() -> None:
-    ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent}
+    ours = {Duty, Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent}
     assert set(site._registry) == {*ours, User, Group}
 
 

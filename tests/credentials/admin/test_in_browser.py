@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from credentials.models import (
     AuditEvent,
     Credential,
+    Duty,
     Host,
     HostHealth,
     Lease,
@@ -63,7 +64,17 @@ def pages_to_see(made: Stock) -> list[str]:
     lease = Lease.objects.latest("created_at")
     lists = [
         page(model, "changelist")
-        for model in (Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, User)
+        for model in (
+            Duty,
+            Host,
+            HostHealth,
+            Organization,
+            Credential,
+            ServiceClient,
+            Lease,
+            AuditEvent,
+            User,
+        )
     ]
     return [
         "/admin/",
