@@ -22,6 +22,8 @@ from credentials.services import database, health
 from credentials.services.health import DutyHealth, DutyState, ProcessHealth
 from credentials.verdicts import Text
 
+_MINUTE, _HOUR = 60, 3600
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
@@ -69,30 +71,29 @@ class DutyAdmin(ReadOnlyAdmin):
 def _duties(now: datetime) -> Table:
     return Table(
         title=_("Duties"),
-        columns=(
-            _("duty"),
-            _("state"),
-            _("every"),
-            _("last begun"),
-            _("last finished"),
-            _("done"),
-            _("last error"),
-        ),
+        columns=(_("duty"), _("state"), _("every"), _("last finished"), _("done"), _("last error")),
         rows=[_duty(state) for state in health.duty_states(now=now)],
     )
 
 
 def _duty(state: DutyHealth) -> tuple[object, ...]:
-    row, seconds = state.row, round(state.duty.interval().total_seconds())
-    return (
-        state.duty.description,
-        _state_badge(state.state),
-        ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds},
-        moment(row.started_at) if row else EMPTY,
-        moment(row.finished_at) if row else EMPTY,
-        row.done if row else EMPTY,
-        (row.last_error if row else "") or EMPTY,
-    )
+    every = _spelled(round(state.duty.interval().total_seconds()))
+    row = state.row
+    if row is None:
+        return (state.duty.description, _state_badge(state.state), every, EMPTY, EMPTY, EMPTY)
+    facts = (moment(row.finished_at), row.done, row.last_error or EMPTY)
+    return (state.duty.description, _state_badge(state.state), every, *facts)
+
+
+def _spelled(seconds: int) -> str:
+    """An interval in the largest unit that fits it exactly."""
+    if seconds % _HOUR == 0:
+        hours = seconds // _HOUR
+        return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
+    if seconds % _MINUTE == 0:
+        minutes = seconds // _MINUTE
+        return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}
+    return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
 
 
 def _state_badge(state: DutyState) -> SafeString:
