@@ -16,6 +16,7 @@ from django_tasks_db.models import DBTaskResult
 from credentials.admin import (
     audit,
     credential,
+    health,
     host,
     host_health,
     lease,
@@ -31,6 +32,7 @@ from credentials.conf import conf
 __all__ = [
     "audit",
     "credential",
+    "health",
     "host",
     "host_health",
     "lease",

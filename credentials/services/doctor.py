@@ -24,7 +24,7 @@ from credentials.errors import ForgekeyError
 from credentials.models import AuditEvent, AuditSeal, Credential, Host, PurposeKey, RingKey, Status
 from credentials.models.append_only import missing_guards
 from credentials.providers.tokens import Kind
-from credentials.services import audit, doctor_machine, sealed_rows, vault
+from credentials.services import audit, doctor_machine, doctor_running, sealed_rows, vault
 from credentials.services.audit import Actor, Subject
 from credentials.services.remarks import Level, Remark, ok, problem, warning
 
@@ -41,6 +41,11 @@ def examine(*, now: datetime, offline: bool = False) -> Iterator[Remark]:
     if (broken := _database_is_out()) is not None:
         yield broken
         return
+    unwritable = list(doctor_running.writes())
+    yield from unwritable
+    if unwritable:
+        yield from _carefully("disk", doctor_running.disks)
+        return
     yield from _carefully("database", _durability)
     tables = list(_carefully("migrations", _migrations))
     yield from tables
@@ -48,6 +53,8 @@ def examine(*, now: datetime, offline: bool = False) -> Iterator[Remark]:
         yield from _what_is_stored(now)
         if not offline:
             yield from _carefully("hosts", doctor_machine.reachable_hosts)
+    yield from _carefully("clocks", doctor_running.clocks)
+    yield from _carefully("disk", doctor_running.disks)
     yield from _carefully("files", doctor_machine.files)
     yield from doctor_machine.git_program()
 
@@ -56,6 +63,10 @@ def _what_is_stored(now: datetime) -> Iterator[Remark]:
     yield from _carefully("audit guards", _guards)
     yield from _keys()
     yield from _carefully("worker", lambda: _seals(now))
+    yield from _carefully("duties", lambda: doctor_running.duties(now))
+    yield from _carefully("refresher", lambda: doctor_running.refresher(now))
+    yield from _carefully("queues", lambda: doctor_running.queues(now))
+    yield from _carefully("hosts", doctor_running.clients)
 
 
 def _carefully(name: str, check: Check) -> Iterator[Remark]:

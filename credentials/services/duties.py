@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib import import_module
@@ -21,7 +21,7 @@ from credentials.services.audit import Actor
 from credentials.verdicts import Text
 
 Clock = Callable[[], datetime]
-# Of a service: keyword arguments ``now`` and, where it writes to the trail, ``actor``; how much it did.
+# A service: given ``now``, and ``actor`` where it wants one, it says how much it did.
 Verb = Callable[..., int]
 
 logger = logging.getLogger(__name__)
@@ -67,47 +67,45 @@ class Outcome:
 
 def _own(name: str, description: Text, interval: timedelta | None, verb: Verb) -> PeriodicDuty:
     """A duty inside this installation; without an interval, as often as seals are made."""
+    by = _on_behalf(verb)
     return PeriodicDuty(
-        name=name, description=description, interval=_every(interval), carry_out=_by_clock(verb)
+        name=name,
+        description=description,
+        interval=lambda: conf.seal_interval if interval is None else interval,
+        carry_out=lambda clock: verb(now=clock(), **by),
     )
 
 
 def _waiting(name: str, description: Text, interval: timedelta, verb: Verb) -> PeriodicDuty:
-    """A duty that waits for other servers."""
-    return replace(_own(name, description, interval, verb), waits=True)
+    """A duty that waits for other servers: it may take minutes, so it reads the clock again and again."""
+    by = _on_behalf(verb)
+    return PeriodicDuty(
+        name=name,
+        description=description,
+        interval=lambda: interval,
+        carry_out=lambda clock: verb(now=clock, **by),
+        waits=True,
+    )
 
 
-def _every(interval: timedelta | None) -> Callable[[], timedelta]:
-    return lambda: conf.seal_interval if interval is None else interval
+def _on_behalf(verb: Verb) -> dict[str, Actor]:
+    return {"actor": _ACTOR} if "actor" in signature(verb).parameters else {}
 
 
-def _by_clock(verb: Verb) -> Callable[[Clock], int]:
-    """``verb`` at the clock's time, on behalf of the system where it wants to know on whose."""
-    on_behalf = {"actor": _ACTOR} if "actor" in signature(verb).parameters else {}
-    return lambda clock: verb(now=clock(), **on_behalf)
-
-
-def _ask_organizations(clock: Clock) -> int:
-    # It reads the clock before each answer that it keeps: a round may take minutes.
-    return organizations.check_due(actor=_ACTOR, now=clock)
+def _mail_notices(*, now: Clock) -> int:
+    return notices.mail_due(now=now())
 
 
 _SECONDS, _MINUTE, _HOUR = timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=1)
 
 # Duties of parts that may not be here yet: each becomes a plain line of the registry once it is.
 _ARRIVING: tuple[tuple[Callable[..., PeriodicDuty], str, Text, timedelta, str], ...] = (
-    (
-        _own,
-        "close-inactive",
-        _("Close credentials of people who left"),
-        _MINUTE,
-        "offboarding:close_inactive",
-    ),
-    (_own, "warn-of-ends", _("Warn of ends that are near"), _HOUR, "calendar:warn_due"),
+    (_own, "close-inactive", _("Offboard people who left"), _MINUTE, "offboarding:close_inactive"),
+    (_own, "warn-of-ends", _("Warn of ends that are near"), _HOUR, "calendar.warnings:warn_due"),
+    (_own, "drop-webhooks", _("Forget old webhooks"), _HOUR, "webhooks.outbox:drop_old"),
     (_waiting, "deliver-webhooks", _("Deliver webhooks"), _SECONDS, "webhooks.delivery:deliver_due"),
-    (_own, "drop-webhooks", _("Forget old webhooks"), _HOUR, "webhooks.delivery:drop_old"),
     (_waiting, "revoke", _("Ask hosts to revoke tokens"), _SECONDS, "revocation.attempts:attempt_due"),
-    (_waiting, "heal-refreshes", _("Settle refreshes that were cut off"), _SECONDS, "refresh.heal:heal_due"),
+    (_waiting, "refresh", _("Renew tokens where no refresher runs"), _MINUTE, "refresh.loop:once"),
 )
 
 
@@ -129,14 +127,8 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
-    PeriodicDuty(
-        name="ask-organizations",
-        description=_("Look again at organizations"),
-        interval=_every(_MINUTE),
-        carry_out=_ask_organizations,
-        waits=True,
-    ),
-    _waiting("mail-notices", _("Mail notices"), _MINUTE, notices.mail_due),
+    _waiting("ask-organizations", _("Look again at organizations"), _MINUTE, organizations.check_due),
+    _waiting("mail-notices", _("Mail notices"), _MINUTE, _mail_notices),
     *(
         make(name, description, interval, verb)
         for make, name, description, interval, place in _ARRIVING

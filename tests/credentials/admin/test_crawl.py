@@ -10,6 +10,7 @@ from django.test import Client
 from credentials.models import (
     AuditEvent,
     Credential,
+    Duty,
     Host,
     HostHealth,
     Lease,
@@ -120,7 +121,7 @@ def test_hosts_clients_and_endpoints_are_never_deleted(
 
 def test_only_pages_that_were_thought_about_exist() -> None:
     ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, Revocation}
-    told = {WebhookEndpoint, WebhookDelivery}
+    told = {Duty, WebhookEndpoint, WebhookDelivery}
     assert set(site._registry) == {*ours, *told, User, Group}
 
 

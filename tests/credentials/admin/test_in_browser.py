@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from credentials.models import (
     AuditEvent,
     Credential,
+    Duty,
     Host,
     HostHealth,
     Lease,
@@ -68,7 +69,7 @@ def pages_to_see(made: Stock) -> list[str]:
     lists = [
         page(model, "changelist")
         for model in (
-            *(Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, User),
+            *(Duty, Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, User),
             *(WebhookEndpoint, WebhookDelivery),
         )
     ]

@@ -63,6 +63,11 @@ def test_a_healthy_installation_has_no_problem_and_every_part_was_looked_at(inst
         "canary",
         "audit trail",
         "worker",
+        "duties",
+        "refresher",
+        "queues",
+        "clocks",
+        "disk",
         "files",
         "git",
     ]
