@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bench.accounts import Fate
 
 TARGETS = ("web", "worker", "refresher")
+_WORK_SECONDS = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -95,12 +96,12 @@ def run(stage: Stage, options: argparse.Namespace) -> Killed:
     found = Killed()
     borrowers = Borrowers(port=port, key=stage.key, users=[row.owner.username for row in made])
     with borrowers.borrowing(options.callers, stage.provider):
-        _kill_again_and_again(stage, programs, port, options, found)
+        _kill_again_and_again(stage, programs, borrowers, options, found)
     wait_until_it_answers(f"http://127.0.0.1:{port}/livez", programs["web"])
     found.fates = accounts.settled(stage.provider, borrowers, seconds=options.settle)
     found.lent, found.events = borrowers.counts, accounts.events()
     found.refreshes, found.reuses = stage.provider.refreshes(), stage.provider.reuses()
-    found.trail = accounts.trail(stage.folder / "anchor")
+    found.trail = accounts.trail()
     return found
 
 
@@ -115,7 +116,11 @@ def _programs(stage: Stage, port: int, *, refresher: bool) -> dict[str, Program]
 
 
 def _kill_again_and_again(
-    stage: Stage, programs: dict[str, Program], port: int, options: argparse.Namespace, found: Killed
+    stage: Stage,
+    programs: dict[str, Program],
+    borrowers: Borrowers,
+    options: argparse.Namespace,
+    found: Killed,
 ) -> None:
     from bench import accounts  # noqa: PLC0415  only once Django is set up
 
@@ -125,8 +130,7 @@ def _kill_again_and_again(
         targets.remove("refresher")
     while found.kills.total() < options.kills and time.monotonic() - started < options.seconds:
         target = targets[found.kills.total() % len(targets)]
-        if target == "web":
-            wait_until_it_answers(f"http://127.0.0.1:{port}/livez", programs["web"])
+        _wait_until_all_work(stage, programs, borrowers)
         time.sleep(dice.uniform(0, 1.0))
         if _kill(programs, target):
             found.kills[target] += 1
@@ -134,10 +138,19 @@ def _kill_again_and_again(
     found.seconds = time.monotonic() - started
 
 
+def _wait_until_all_work(stage: Stage, programs: dict[str, Program], borrowers: Borrowers) -> None:
+    """Until tokens are lent and renewed, so that the next kill meets somebody at work."""
+    refreshes, lent = stage.provider.refreshes(), borrowers.counts["lent"]
+    deadline = time.monotonic() + _WORK_SECONDS
+    while stage.provider.refreshes() <= refreshes or borrowers.counts["lent"] <= lent:
+        for program in programs.values():
+            program.must_run()
+        assert time.monotonic() < deadline, "nothing is renewed any more"
+        time.sleep(0.02)
+
+
 def _kill(programs: dict[str, Program], target: str) -> bool:
     """SIGKILL, and start again what nobody else would; whether there was something to kill."""
-    for program in programs.values():
-        program.must_run()
     if target == "refresher":
         found = refreshers()
         for pid in found:

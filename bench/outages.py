@@ -275,7 +275,7 @@ def _suffer(
         refreshes=around.stage.provider.refreshes() - before,
         recovered=time.monotonic() - mended,
         fates=Counter({fate.value: number for fate, number in fates.items()}),
-        trail=accounts.trail(around.stage.folder / "anchor"),
+        trail=accounts.trail(),
     )
 
 
