@@ -34,10 +34,12 @@ def test_every_duty_is_carried_out_and_counted(alice: User) -> None:
         "pending connections dropped": 0,
         "idempotency records dropped": 1,
         "credentials that reached their end": 1,
+        "warnings before an end": 0,
         "memories dropped": 0,
         "seals made": 1,
         "credentials asked about their organizations": 0,
         "notices mailed": 0,
+        "mails to administrators": 0,
     }
     assert Credential.objects.get().status == Status.EXPIRED
     assert AuditSeal.objects.count() == 1
