@@ -21,6 +21,7 @@ from credentials.admin import (
     lease,
     organization,
     people,
+    revocation,
     service_client,
 )
 from credentials.conf import conf
@@ -33,6 +34,7 @@ __all__ = [
     "lease",
     "organization",
     "people",
+    "revocation",
     "service_client",
 ]
 

@@ -9,19 +9,26 @@ from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from credentials.admin.display import EMPTY, access_badge, listing, moment, status_badge
+from credentials.admin.display import (
+    access_badge,
+    listing,
+    moment,
+    page_link,
+    revocation_badge,
+    status_badge,
+)
 from credentials.admin.filters import HostFilter, KindFilter
 from credentials.admin.guarded import Question, actor_of
 from credentials.admin.quarantine import QuarantineActions, offered_for
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import ForgekeyError
-from credentials.models import Credential, Lease, OrganizationAccess, Status
-from credentials.providers.facts import Revocation, RevocationResult
+from credentials.models import Credential, Lease, OrganizationAccess, Revocation, Status
+from credentials.providers import facts
+from credentials.providers.facts import RevocationResult
 from credentials.providers.tokens import Kind
 from credentials.services import disconnect, notices, verify
 
@@ -58,9 +65,37 @@ class OrganizationInline(AnyInline):
 
     @admin.display(description=gettext_lazy("where to mend it"))
     def mend(self, access: OrganizationAccess) -> str:
-        if not access.mend_url.startswith(("https://", "http://")):
-            return EMPTY
-        return format_html('<a href="{0}" rel="noreferrer noopener">{0}</a>', access.mend_url)
+        return page_link(access.mend_url)
+
+
+class RevocationInline(AnyInline):
+    """The receipts of the tokens that were in the credential."""
+
+    model = Revocation
+    template = "admin/credentials/read_only_rows.html"
+    fields = ("reason", "answer", "evidence", "page", "requested_at", "finished_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    show_change_link = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().get_queryset(request)
+        return found.defer("access_envelope", "refresh_envelope")
+
+    @admin.display(description=gettext_lazy("state"))
+    def answer(self, revocation: Revocation) -> SafeString:
+        return revocation_badge(revocation.state)
+
+    @admin.display(description=gettext_lazy("where to do it by hand"))
+    def page(self, revocation: Revocation) -> str:
+        return page_link(revocation.manual_url)
 
 
 @admin.register(Credential)
@@ -85,7 +120,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
     list_filter = ("status", HostFilter, KindFilter)
     search_fields = ("owner__username", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
-    inlines = (OrganizationInline,)
+    inlines = (OrganizationInline, RevocationInline)
     actions = ("check_now", "quarantine", "release", "disconnect")
     page_actions = {
         "check_now": gettext_lazy("Check now"),
@@ -192,7 +227,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
         for credential in few:
             result = disconnect.disconnect(actor=actor_of(request), credential=credential)
             notices.about_credentials([credential], notices.Code.CREDENTIAL_CLOSED, now=timezone.now())
-            clean = result.outcome is not Revocation.MANUAL
+            clean = result.outcome is not facts.Revocation.MANUAL
             level = messages.SUCCESS if clean else messages.WARNING
             self.message_user(request, f"{_named(credential)}: {_receipt(result)}", level)
         return self.back(request, chosen)
@@ -235,12 +270,14 @@ def _check(request: HttpRequest, credential: Credential) -> tuple[str, int]:
 
 def _receipt(result: RevocationResult) -> str:
     match result.outcome:
-        case Revocation.REVOKED:
+        case facts.Revocation.REVOKED:
             return _("disconnected, and revoked at the host.")
-        case Revocation.ALREADY_INVALID:
+        case facts.Revocation.ALREADY_INVALID:
             return _("disconnected; the token was not valid any more.")
-        case Revocation.PENDING:
-            return _("disconnected; the host has not answered yet whether it revoked the token.")
+        case facts.Revocation.PENDING:
+            return _("disconnected; the host has not confirmed the revocation yet, and is asked again.")
+    if not result.manual_url:
+        return _("disconnected. The host could not be asked to revoke the token.")
     return _("disconnected. The host could not be asked to revoke the token; its owner does that at %s") % (
-        result.manual_url or _("the host")
+        result.manual_url
     )

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from credentials.models import Outcome, Status
+from credentials.models import Outcome, RevocationState, Status
 from credentials.models.organization import AccessState
 from credentials.verdicts import Text
 
@@ -43,6 +43,12 @@ _ACCESS: Mapping[str, str] = {
     AccessState.TOKEN_PENDING: "wait",
     AccessState.IP_BLOCKED: "bad",
 }
+_REVOCATION: Mapping[str, str] = {
+    RevocationState.PENDING: "wait",
+    RevocationState.REVOKED: "ok",
+    RevocationState.ALREADY_INVALID: "ok",
+    RevocationState.MANUAL: "warn",
+}
 _OUTCOME: Mapping[str, str] = {Outcome.ACCEPTED: "ok", Outcome.REJECTED: "bad"}
 
 
@@ -62,6 +68,11 @@ def access_badge(state: str) -> SafeString:
     return badge(known.label, _ACCESS.get(known, "idle"))
 
 
+def revocation_badge(state: str) -> SafeString:
+    """What became of a token that is to die at its host."""
+    return badge(RevocationState(state).label, _REVOCATION[state])
+
+
 def outcome_badge(outcome: str) -> SafeString:
     """What a borrower reported."""
     return badge(Outcome(outcome).label, _OUTCOME.get(outcome, "idle"))
@@ -75,6 +86,13 @@ def moment(when: datetime | None) -> str:
     return format_html(
         '<time datetime="{}">{}</time>', here.isoformat(), here.strftime("%Y-%m-%d %H:%M:%S %Z")
     )
+
+
+def page_link(url: str) -> str:
+    """A host's page as a link; nothing but web addresses becomes one."""
+    if not url.startswith(("https://", "http://")):
+        return EMPTY
+    return format_html('<a href="{0}" rel="noreferrer noopener">{0}</a>', url)
 
 
 def kept(field: str, title: _StrPromise) -> Callable[[Any, Any], str]:

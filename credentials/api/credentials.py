@@ -141,7 +141,9 @@ class OneCredential(CredentialsView):
         summary="Disconnect: destroy the secret here, revoke it at the host",
         description=(
             "From this moment nothing is lent, whatever the host answers. The receipt says what became of "
-            "the token there; with `manual`, its owner revokes it at `manual_url`."
+            "the token there: `revoked` means that the host was seen to refuse it. With `pending` the host "
+            "is asked again, for up to seven days; with `manual` its owner revokes it at `manual_url`. "
+            "Asking once more tells the receipt as it stands."
         ),
         responses={200: ReceiptShape},
     )

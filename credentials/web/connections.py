@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from credentials.services import hosts, oauth
-from credentials.web import cards, notices, queries, words
+from credentials.web import cards, notices, queries, revocations, words
 from credentials.web.leaving import leaving
 from credentials.web.oauth import reconnect as start_reconnect
 from credentials.web.oauth import start_connect
@@ -22,6 +22,7 @@ def connections(request: HttpRequest) -> HttpResponse:
     shown = cards.host_cards(queries.open_hosts(), queries.own_credentials(request.user), now=timezone.now())
     context = {
         "notices": notices.unread(request.user),
+        "reminders": revocations.reminders(request.user),
         "connected": [card for card in shown if card.credentials],
         "others": [card for card in shown if not card.credentials],
     }

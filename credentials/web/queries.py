@@ -8,7 +8,16 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from credentials.errors import NotFound
-from credentials.models import AuditEvent, Credential, Host, Lease, Notice, OrganizationAccess, Status
+from credentials.models import (
+    AuditEvent,
+    Credential,
+    Host,
+    Lease,
+    Notice,
+    OrganizationAccess,
+    Revocation,
+    Status,
+)
 from credentials.services import notices
 
 # A page has no use for what is sealed, so it does not even load it.
@@ -105,3 +114,16 @@ def own_notice(user: Any, notice_id: UUID) -> Notice:
     if notice is None:
         raise NotFound("There is no such notice.")
     return notice
+
+
+def own_revocation(user: Any, revocation_id: UUID) -> Revocation:
+    """The receipt of a token of this person's; raises NotFound for anybody else's."""
+    found = (
+        Revocation.objects.select_related("host")
+        .defer("access_envelope", "refresh_envelope")
+        .filter(pk=revocation_id, owner_id=str(user.pk))
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such token to revoke.")
+    return found

@@ -16,6 +16,7 @@ from credentials.web import (
     oauth,
     organizations,
     repositories,
+    revocations,
     tokens,
 )
 
@@ -41,6 +42,7 @@ urlpatterns = [
     path(f"{_CREDENTIAL}repositories/", repositories.repositories, name="repositories"),
     path("diagnose/", diagnose.diagnose, name="diagnose"),
     path("notices/<uuid:notice_id>/read/", notices.read, name="notice_read"),
+    path("revocations/<uuid:revocation_id>/done/", revocations.done, name="revocation_done"),
     path("help/", help.index, name="help_index"),
     path("help/<slug:topic>/", help.topic, name="help"),
     path("language/", login_not_required(set_language), name="set_language"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
-from credentials.models import Status
+from credentials.models import RevocationReason, Status
 from credentials.models.organization import AccessState
 from credentials.providers.base import Provider
 from credentials.providers.facts import Revocation
@@ -87,10 +87,24 @@ CHECKED: Mapping[str, Text] = {
 }
 
 RECEIPT: Mapping[Revocation, Text] = {
-    Revocation.REVOKED: _("The host confirms that the token is revoked. It opens nothing any more."),
+    Revocation.REVOKED: _(
+        "The host was asked to revoke the token, and refuses it now. It opens nothing any more."
+    ),
     Revocation.ALREADY_INVALID: _("The token was not valid any more; there was nothing left to revoke."),
     Revocation.MANUAL: _("The host could not be asked to revoke the token. Please do that yourself there."),
-    Revocation.PENDING: _("The host was asked to revoke the token; its answer is not here yet."),
+    Revocation.PENDING: _(
+        "The host has not confirmed yet that the token is revoked. It is asked again until it does; you need "
+        "not wait here."
+    ),
+}
+
+# Why a token is on its way out, where its owner is reminded of it.
+LEAVING: Mapping[str, Text] = {
+    RevocationReason.REPLACED: _("You replaced this token by another."),
+    RevocationReason.DECLINED: _("You did not confirm this connection."),
+    RevocationReason.LATE_REFRESH: _("The host renewed this token while you disconnected."),
+    RevocationReason.OFFBOARDED: _("Your connections were ended."),
+    RevocationReason.PANIC: _("An administrator ended all connections at this host."),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from credentials.crypto.secret import Secret
 from credentials.errors import ProviderError
 from credentials.providers.answers import Answer
 from credentials.providers.base import Provider, by_status, common_problem
@@ -17,8 +16,6 @@ from credentials.providers.facts import (
     RepositoryFact,
     RepositoryPage,
     RepositoryPlace,
-    Revocation,
-    RevocationResult,
     ScopeNeed,
     TokenGuide,
     Verification,
@@ -100,6 +97,3 @@ class Lantern(Provider):
             scopes=(ScopeNeed(scope="read", reason="Reads private repositories.", required=True),),
             checked_on="2026-11-24",
         )
-
-    def revoke(self, login: Login, *, client_secret: Secret | None) -> RevocationResult:
-        return RevocationResult(outcome=Revocation.MANUAL, manual_url=f"{self.host.web_url}/tokens")

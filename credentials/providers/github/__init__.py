@@ -233,8 +233,14 @@ class GitHub(GitHubApi):
             return result if result.outcome is Revocation.PENDING else self.by_hand(login.kind)
         if client_secret is None or not self.host.client_id:
             return self.by_hand(login.kind)
-        later = refresh is not None and self._refresh_reported(refresh)
+        if refresh is None:
+            return self._revoke_as_app(login, client_secret)
+        was_refused = self.refuses(login)
+        later = self._refresh_reported(refresh)
         result = self._revoke_as_app(login, client_secret)
+        # The report of the one may have ended the other.
+        if result.outcome is Revocation.ALREADY_INVALID and not was_refused:
+            result = RevocationResult(outcome=Revocation.REVOKED)
         if later and result.outcome is Revocation.REVOKED:
             return RevocationResult(outcome=Revocation.PENDING)
         return result

@@ -14,6 +14,7 @@ from credentials.models import (
     HostHealth,
     Lease,
     Organization,
+    Revocation,
     ServiceClient,
 )
 from tests.credentials.admin.desk import Stock, addresses, browser, found_in, page, staff
@@ -114,7 +115,7 @@ def test_hosts_and_clients_are_never_deleted(desk: Client, stocked: Stock, model
 
 
 def test_only_pages_that_were_thought_about_exist() -> None:
-    ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent}
+    ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, Revocation}
     assert set(site._registry) == {*ours, User, Group}
 
 

@@ -128,7 +128,9 @@ def test_a_credential_is_disconnected_from_its_page_after_a_question(
         assert watched.violations() == []
         watched.page.get_by_role("button", name="Disconnect").click()
 
-        expect(watched.page.get_by_text("The credential of alice at Github: disconnected.")).to_be_visible()
+        expect(watched.page.get_by_text("The credential of alice at Github: disconnected;")).to_be_visible()
+        expect(watched.page.get_by_role("heading", name="Revocations")).to_be_visible()
+        assert watched.violations() == []
         expect(watched.page.get_by_role("button", name="Disconnect")).to_have_count(0)
         assert watched.complaints == []
     assert Credential.objects.get().status == Status.DISCONNECTED

@@ -34,7 +34,7 @@ def store(
     **fields: Any,
 ) -> tuple[Credential, Minted]:
     """A credential with a token that the host has made; by default one that reads everything."""
-    usual = READS[host.slug]
+    usual = READS.get(host.slug, (Kind.PERSONAL_TOKEN, ()))
     kind = kind or usual[0]
     minted = sandbox.mint(host.slug, account, kind.value, usual[1] if scopes is None else scopes)
     values = {"token": minted.token, "kind": kind, "email": minted.email, **fields}

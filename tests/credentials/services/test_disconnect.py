@@ -9,11 +9,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from credentials.models import AuditEvent, Credential, Lease, Status
+from credentials.models import AuditEvent, Credential, Lease, RevocationReason, Status
 from credentials.providers.facts import Revocation, RevocationResult
 from credentials.providers.tokens import Kind
 from credentials.services import disconnect, vault, verify
 from credentials.services.audit import Actor
+from credentials.services.revocation import attempts
 from credentials.verdicts import VerdictCode
 from tests import builders
 from tests.credentials.providers.loopback import Reply, Server
@@ -104,20 +105,31 @@ def test_the_host_may_be_gone(alice: User) -> None:
     receipt = leave(credential, alice)
 
     assert receipt == RevocationResult(
-        outcome=Revocation.MANUAL, manual_url="http://127.0.0.1:9/settings/tokens"
+        outcome=Revocation.PENDING, manual_url="http://127.0.0.1:9/settings/tokens"
     )
-    assert told() == [("credential.disconnected", ""), ("credential.revocation", "manual")]
+    assert told() == [
+        ("credential.disconnected", ""),
+        ("credential.revocation", "ask the host"),
+        ("credential.revocation", "pending"),
+    ]
 
 
-def test_its_key_may_be_gone(own_key_file: Path, alice: User) -> None:
-    host = builders.host()
+def test_its_key_may_be_gone_and_come_back(own_key_file: Path, sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
     kept = vault.primary_key_id()
     builders.new_first_key(own_key_file)
-    credential = builders.credential(alice, host)
+    whole = own_key_file.read_text("ascii")
+    credential, _minted = store(sandbox, alice, host)
     builders.lose_all_keys_but(own_key_file, kept)
 
-    assert leave(credential, alice).outcome is Revocation.MANUAL
+    assert leave(credential, alice).outcome is Revocation.PENDING
     assert fresh(credential).status == Status.DISCONNECTED
+    assert sandbox.control("github", "GET", "grants")["count"] == 1
+
+    own_key_file.write_text(whole, encoding="ascii")
+    vault.forget()
+    assert attempts.attempt_due(actor=builders.SYSTEM, now=lambda: timezone.now() + timedelta(minutes=2)) == 1
+    assert sandbox.control("github", "GET", "grants")["count"] == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -141,7 +153,7 @@ def test_a_second_time_asks_nobody_and_records_nothing(alice: User) -> None:
         leave(credential, alice)
         asked, before = len(server.seen), told()
 
-        assert leave(fresh(credential), alice).outcome is Revocation.ALREADY_INVALID
+        assert leave(fresh(credential), alice).outcome is Revocation.PENDING, "the receipt of the first time"
 
         assert (len(server.seen), told()) == (asked, before)
 
@@ -162,3 +174,50 @@ def test_the_client_secret_is_opened_for_tokens_of_the_hosts_own_app_only(
 def test_a_host_without_an_app_leaves_its_old_oauth_tokens_to_their_owner(alice: User) -> None:
     credential = builders.credential(alice, builders.host(), kind=Kind.OAUTH, oauth_client_id="gone")
     assert leave(credential, alice).outcome is Revocation.MANUAL
+
+
+def killed_after_closing(credential: Credential) -> None:
+    """What a process that dies between the two has done."""
+    disconnect.close(actor=builders.SYSTEM, credential=credential, now=timezone.now())
+
+
+def test_who_is_killed_between_closing_and_asking_leaves_it_to_the_duty(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    credential, _minted = store(sandbox, alice, builders.sandbox_host(sandbox, "gitlab"))
+    killed_after_closing(credential)
+    assert fresh(credential).access_envelope is None
+    assert sandbox.control("gitlab", "GET", "grants")["count"] == 1
+
+    assert leave(credential, alice).outcome is Revocation.PENDING, "told again, not asked again"
+    assert attempts.attempt_due(actor=builders.SYSTEM) == 1
+
+    assert sandbox.control("gitlab", "GET", "grants")["count"] == 0
+    assert leave(credential, alice) == RevocationResult(outcome=Revocation.REVOKED)
+
+
+def test_the_reason_is_told_and_the_secret_goes_to_the_receipt_sealed(alice: User) -> None:
+    credential = builders.credential(alice, builders.host())
+    envelope = bytes(credential.access_envelope or b"")
+    generation = credential.generation
+
+    made = disconnect.close(
+        actor=builders.SYSTEM, credential=credential, reason=RevocationReason.PANIC, now=timezone.now()
+    )
+
+    assert made is not None
+    assert (made.reason, made.state, made.generation) == ("panic", "pending", generation)
+    assert bytes(made.access_envelope or b"") == envelope, "moved, neither opened nor sealed anew"
+    assert AuditEvent.objects.get(action="credential.disconnected").data["reason"] == "panic"
+    assert not AuditEvent.objects.filter(action="credential.revocation").exists()
+
+
+def test_a_refresh_under_way_leaves_its_doubt_to_the_receipt(alice: User) -> None:
+    credential = builders.credential(
+        alice, builders.host(), refreshing_since=timezone.now(), refreshing_by="worker-1"
+    )
+    made = disconnect.close(actor=builders.SYSTEM, credential=credential, now=timezone.now())
+
+    assert made is not None
+    assert made.in_doubt
+    assert fresh(credential).refreshing_since is None, "nobody waits for it any more"

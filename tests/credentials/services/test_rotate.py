@@ -62,10 +62,12 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     stored.refresh_envelope = vault.seal_secret(Secret("refresh"), stored.binding("refresh"))
     stored.save()
     pending = pending_connection(alice, host)
+    left = builders.credential(alice, host, token=token(1))
+    disconnect.close(actor=builders.SYSTEM, credential=left, now=timezone.now())
     fingerprint = vault.fingerprint(Secret("anything"))
     old = vault.primary_key_id()
     first = builders.new_first_key(own_key_file)
-    assert rotate.remaining() == 3 + PurposeKey.objects.count()
+    assert rotate.remaining() == 4 + PurposeKey.objects.count()
 
     outcome = rotate.rotate()
 
@@ -75,6 +77,7 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
         "credential": 1,
         "host": 1,
         "connection": 1,
+        "revocation": 1,
         "purpose_key": PurposeKey.objects.count(),
     }
     assert key_ids() == sealed_rows.key_ids() == {first} != {old}

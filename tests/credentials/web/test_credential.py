@@ -187,14 +187,14 @@ def test_the_receipt_confirms_a_revocation(alice: User, sandbox: RunningSandbox)
     held.refresh_from_db()
     assert held.status == Status.DISCONNECTED
     assert held.access_envelope is None
-    outcome = AuditEvent.objects.get(action="credential.revocation").data["revocation"]
-    said = {"revoked": "confirms that the token is revoked", "manual": "Please do that yourself"}
-    assert said[outcome] in html
+    outcome = AuditEvent.objects.get(action="credential.revocation", purpose="").data["revocation"]
+    assert outcome == "revoked"
+    assert "and refuses it now" in html
 
 
 def test_where_the_host_cannot_be_asked_the_receipt_gives_the_link(alice: User) -> None:
     github = builders.host("github")
     held = builders.credential(alice, github)
     html = visit(alice).post(address("credential_disconnect", held)).content.decode()
-    assert "Please do that yourself there" in html
+    assert "The host has not confirmed yet" in html
     assert f'href="{github.web_url}/settings/tokens"' in html

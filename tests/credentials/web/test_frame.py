@@ -37,6 +37,7 @@ def values(route: str, held: Credential | None = None) -> dict[str, Any]:
         "pending_id": uuid4(),
         "organization_id": uuid4(),
         "notice_id": uuid4(),
+        "revocation_id": uuid4(),
         "credential_id": held.pk if held else uuid4(),
     }
     return {name: value for name, value in made.items() if f":{name}>" in route}
