@@ -189,7 +189,6 @@ PROVED_ELSEWHERE = {
     "providers/facts.py": "facts have no behavior",
     "providers/github/api.py": "providers/github/test_github.py",
     "providers/github/memberships.py": "providers/github/test_organizations.py",
-    "services/changes.py": "services/webhooks, which fills it",
     "services/demo_people.py": "tests/credentials/test_checks.py",
     "services/remarks.py": "services/test_doctor.py",
     "services/lend_statements.py": "services/test_lend.py and test_lend_withdrawn.py",

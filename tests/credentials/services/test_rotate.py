@@ -69,7 +69,7 @@ def test_everything_that_is_stored_moves_to_the_first_key_and_opens_as_before(
     fingerprint = vault.fingerprint(Secret("anything"))
     old = vault.primary_key_id()
     first = builders.new_first_key(own_key_file)
-    assert rotate.remaining() == 4 + PurposeKey.objects.count()
+    assert rotate.remaining() == 5 + PurposeKey.objects.count()
 
     outcome = rotate.rotate()
 
