@@ -13,7 +13,7 @@ from datetime import datetime
 from queue import SimpleQueue
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
@@ -74,13 +74,24 @@ def live(chosen: Sequence[Host]) -> QuerySet[Credential]:
 
 
 def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progress = _nothing) -> int:
-    """Quarantine everything at these hosts, in bulk; how many were taken out of use."""
+    """Quarantine everything at these hosts, in bulk; how many were taken out of use.
+
+    However many there are, nothing is lent from the first moment: a host is switched off as long as it takes.
+    One that a killed run left switched off stays so, until somebody switches it on.
+    """
+    switched_off = [host for host in chosen if host.is_enabled]
     for host in chosen:
-        data = {"credentials": live([host]).exclude(status=Status.QUARANTINED).count()}
-        audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
-    return quarantine.quarantine_all(
+        with transaction.atomic():
+            data = {"credentials": live([host]).exclude(status=Status.QUARANTINED).count()}
+            audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
+            if host in switched_off:
+                hosts.set_enabled(actor=actor, host=host, enabled=False)
+    done = quarantine.quarantine_all(
         actor=actor, credentials=live(chosen), reason=QuarantineReason.PANIC, now=now, progress=progress
     )
+    for host in switched_off:
+        hosts.set_enabled(actor=actor, host=host, enabled=True)
+    return done
 
 
 def revoke(

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from credentials.errors import NoUsableCredential
 from credentials.models import AuditEvent, Credential, Host, Notice, Revocation, Status
-from credentials.services import clients, disconnect, lend, panic
+from credentials.services import clients, disconnect, hosts, lend, panic, quarantine
 from tests import builders
 from tests.credentials.providers.loopback import Reply, Seen, Server
 from tests.credentials.services.stored import fresh, store
@@ -20,22 +20,22 @@ from tests.sandbox import RunningSandbox
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def stop(*hosts: Host) -> int:
-    return panic.stop(actor=builders.SYSTEM, chosen=hosts, now=timezone.now())
+def stop(*chosen: Host) -> int:
+    return panic.stop(actor=builders.SYSTEM, chosen=chosen, now=timezone.now())
 
 
-def revoke(*hosts: Host) -> int:
-    return panic.revoke(actor=builders.SYSTEM, chosen=hosts)
+def revoke(*chosen: Host) -> int:
+    return panic.revoke(actor=builders.SYSTEM, chosen=chosen)
 
 
 def test_every_token_of_the_host_dies_and_the_other_hosts_go_on(
     sandbox: RunningSandbox, alice: User, bob: User
 ) -> None:
-    hosts = {slug: builders.sandbox_host(sandbox, slug) for slug in ("github", "gitlab", "bitbucket")}
+    known = {slug: builders.sandbox_host(sandbox, slug) for slug in ("github", "gitlab", "bitbucket")}
     held = {
-        slug: [store(sandbox, person, host)[0] for person in (alice, bob)] for slug, host in hosts.items()
+        slug: [store(sandbox, person, host)[0] for person in (alice, bob)] for slug, host in known.items()
     }
-    stopped = (hosts["github"], hosts["bitbucket"])
+    stopped = (known["github"], known["bitbucket"])
 
     assert stop(*stopped) == 4
     assert Notice.objects.filter(code="credential_stopped").count() == 4
@@ -74,6 +74,30 @@ def test_nothing_is_lent_before_the_first_host_is_asked(alice: User) -> None:
         revoke(host)
 
     assert refused
+
+
+def test_a_host_is_off_while_its_credentials_are_taken_one_batch_after_another(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "BATCH", 2)
+    on, off = builders.host(), builders.host("gitlab")
+    hosts.set_enabled(actor=builders.SYSTEM, host=off, enabled=False)
+    for number in range(5):
+        builders.credential(alice, on, token=f"ghp_{number:036}")
+    _, key = builders.client()
+    refused: list[str] = []
+
+    def borrow(_done: int) -> None:
+        request = lend.LeaseRequest(user="alice", purpose="p", host="github")
+        with pytest.raises(NoUsableCredential) as error:
+            lend.lend(key=clients.parse_key(key.reveal()), request=request, address="127.0.0.1")
+        refused.append(error.value.verdict.code)
+
+    chosen = [Host.objects.get(pk=on.pk), Host.objects.get(pk=off.pk)]
+    panic.stop(actor=builders.SYSTEM, chosen=chosen, now=timezone.now(), progress=borrow)
+
+    assert refused == ["host_unknown"] * 3
+    assert dict(Host.objects.values_list("slug", "is_enabled")) == {"github": True, "gitlab": False}
 
 
 def test_a_second_run_finds_nothing_left_and_asks_nobody(sandbox: RunningSandbox, alice: User) -> None:
