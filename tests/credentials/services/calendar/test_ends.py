@@ -112,6 +112,11 @@ def test_an_authorization_that_is_not_renewed_ends_silently(alice: User, slug: s
     assert (end.kind, end.at, end.is_certain) == (EndKind.UNRENEWED, NOW - 25 * DAY + life, False)
 
 
+def test_a_date_that_was_told_makes_guessing_needless(alice: User) -> None:
+    held = paired(alice, builders.host("bitbucket"), sealed_at=NOW - 80 * DAY, refresh_ends_at=NOW + 40 * DAY)
+    assert [end.kind for end in ends(held)] == [EndKind.REFRESH]
+
+
 def test_an_authorization_that_is_renewed_has_no_end_in_sight(alice: User) -> None:
     assert ends(paired(alice, builders.host("gitea"), sealed_at=NOW - DAY)) == ()
 
