@@ -9,15 +9,27 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from importlib import import_module
 from inspect import signature
-from typing import Any, cast
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from credentials.conf import conf
-from credentials.services import database, maintenance, notices, organizations, processes, queue, turns
+from credentials.services import (
+    calendar,
+    database,
+    maintenance,
+    notices,
+    offboarding,
+    organizations,
+    processes,
+    queue,
+    turns,
+)
 from credentials.services.audit import Actor
+from credentials.services.refresh import loop
+from credentials.services.revocation import attempts
+from credentials.services.webhooks import delivery, outbox
 from credentials.verdicts import Text
 
 Clock = Callable[[], datetime]
@@ -96,28 +108,11 @@ def _mail_notices(*, now: Clock) -> int:
     return notices.mail_due(now=now())
 
 
+def _mail_administrators(*, now: Clock) -> int:
+    return calendar.mail_administrators(now=now())
+
+
 _SECONDS, _MINUTE, _HOUR = timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=1)
-
-# Duties of parts that may not be here yet: each becomes a plain line of the registry once it is.
-_ARRIVING: tuple[tuple[Callable[..., PeriodicDuty], str, Text, timedelta, str], ...] = (
-    (_own, "close-inactive", _("Offboard people who left"), _MINUTE, "offboarding:close_inactive"),
-    (_own, "warn-of-ends", _("Warn of ends that are near"), _HOUR, "calendar.warnings:warn_due"),
-    (_own, "drop-webhooks", _("Forget old webhooks"), _HOUR, "webhooks.outbox:drop_old"),
-    (_waiting, "deliver-webhooks", _("Deliver webhooks"), _SECONDS, "webhooks.delivery:deliver_due"),
-    (_waiting, "revoke", _("Ask hosts to revoke tokens"), _SECONDS, "revocation.attempts:attempt_due"),
-    (_waiting, "refresh", _("Renew tokens where no refresher runs"), _MINUTE, "refresh.loop:once"),
-)
-
-
-def _arrived(place: str) -> Verb | None:
-    module, _, verb = place.partition(":")
-    try:
-        return cast(Verb, getattr(import_module(f"credentials.services.{module}"), verb))
-    except ModuleNotFoundError as error:
-        if f"credentials.services.{module}".startswith(str(error.name)):
-            return None
-        raise
-
 
 REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("seal-trail", _("Seal the audit trail"), None, maintenance.seal),
@@ -127,13 +122,15 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
+    _own("close-inactive", _("Offboard people who left"), _MINUTE, offboarding.close_inactive),
+    _own("warn-of-ends", _("Warn of ends that are near"), _HOUR, calendar.warn_due),
+    _own("drop-webhooks", _("Forget old webhooks"), _HOUR, outbox.drop_old),
     _waiting("ask-organizations", _("Look again at organizations"), _MINUTE, organizations.check_due),
     _waiting("mail-notices", _("Mail notices"), _MINUTE, _mail_notices),
-    *(
-        make(name, description, interval, verb)
-        for make, name, description, interval, place in _ARRIVING
-        if (verb := _arrived(place)) is not None
-    ),
+    _waiting("mail-administrators", _("Mail administrators what ends"), _HOUR, _mail_administrators),
+    _waiting("deliver-webhooks", _("Deliver webhooks"), _SECONDS, delivery.deliver_due),
+    _waiting("revoke", _("Ask hosts to revoke tokens"), _SECONDS, attempts.attempt_due),
+    _waiting("refresh", _("Renew tokens where no refresher runs"), _MINUTE, loop.once),
 )
 
 

@@ -90,6 +90,7 @@ def test_a_token_that_cannot_be_renewed_now_is_not_lent_and_nothing_is_lost(
     with pytest.raises(RefreshUnavailable) as caught:
         ask(key, server)
     assert caught.value.retryable
+    assert caught.value.retry_after is not None
     assert caught.value.retry_after > timedelta(0)
     assert not Lease.objects.exists()
     assert fresh(credential).status == Status.VALID

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
+from credentials.crypto.secret import Secret
 from credentials.models import Credential, Lease, ServiceClient, Status
 from credentials.services import audit, hosts, lend_statements
 from credentials.services.logins import subject_of
@@ -146,7 +147,7 @@ def test_a_token_that_the_host_refused_is_no_use_to_any_job(
 
 
 def test_where_old_tokens_go_on_nothing_is_reserved(alice: User, backend: ServiceClient) -> None:
-    host = builders.host("gitea", client_id="c", client_secret=builders.Secret("s"))
+    host = builders.host("gitea", client_id="c", client_secret=Secret("s"))
     credential = pair(alice, host, token="at-1", refresh="rt-1", ends=timedelta(minutes=4))
     lease_of(credential, backend)
     assert isinstance(take(credential), Claim)

@@ -142,6 +142,7 @@ def test_an_outage_says_when_to_ask_again_and_loses_nothing(
     provider.before = lambda number: Reply(status=503)
     with pytest.raises(RefreshUnavailable) as caught:
         ensure.fresh(credential)
+    assert caught.value.retry_after is not None
     assert timedelta(seconds=20) <= caught.value.retry_after <= timedelta(seconds=30)
     assert fresh(credential).status == Status.VALID
 
@@ -156,6 +157,7 @@ def test_a_second_job_hears_until_when_the_first_one_needs_its_token(credential:
     lease_of(credential, builders.client()[0], minutes=10)
     with pytest.raises(RefreshUnavailable) as caught:
         ensure.fresh(fresh(credential))
+    assert caught.value.retry_after is not None
     assert timedelta(seconds=35) <= caught.value.retry_after <= timedelta(seconds=40)
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from credentials.crypto.secret import Secret
 from credentials.models import Credential, Status
 from credentials.services import processes
 from credentials.services.processes import Kind
@@ -115,7 +116,7 @@ def test_a_host_that_hangs_does_not_keep_another_ones_tokens_from_being_renewed(
             web_url=black_hole.url,
             api_url=f"{black_hole.url}/2.0",
             client_id="c",
-            client_secret=builders.Secret("s"),
+            client_secret=Secret("s"),
         )
         for number in range(loop.AT_ONCE + 4):
             pair(alice, host, token=f"at-{number}", refresh=f"rt-{number}", ends=timedelta(0))

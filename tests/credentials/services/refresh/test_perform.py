@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 
 from credentials.crypto.secret import Secret
-from credentials.errors import CryptoError
+from credentials.errors import AuditUnavailable, CryptoError
 from credentials.models import AuditEvent, Credential, Status
 from credentials.providers.tokens import Kind
 from credentials.services import audit, audit_proof, hosts, vault
@@ -340,10 +340,10 @@ def test_the_event_of_the_claim_is_durable_before_the_refresh_token_is_opened(
     credential: Credential, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*args: Any, **kwargs: Any) -> None:
-        raise audit.AuditUnavailable("full")
+        raise AuditUnavailable("full")
 
     monkeypatch.setattr(audit, "append", refused)
-    with pytest.raises(audit.AuditUnavailable):
+    with pytest.raises(AuditUnavailable):
         refresh(credential)
     assert server.seen == []
     assert fresh(credential).refreshing_since is None
