@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connections
+from django.db.models import Q
 from django.utils import timezone
 
 from bench.stage import SLUG
@@ -119,12 +121,23 @@ def _fate(row: Credential, provider: Provider, borrowers: Borrowers) -> Fate:
 
 def settled(provider: Provider, borrowers: Borrowers, *, seconds: float) -> Counter[Fate]:
     """Ask for every account until each is decided, or the time is over."""
+    connections.close_all()  # the server may have been another one until now
     deadline = time.monotonic() + seconds
     while True:
         found = fates(provider, borrowers)
         if not found[Fate.UNDECIDED] + found[Fate.LOST] or time.monotonic() > deadline:
             return +found
         time.sleep(1)
+
+
+def undecided() -> list[str]:
+    """What the rows say of accounts that are neither well nor given up."""
+    rows = Credential.objects.filter(Q(refreshing_since__isnull=False) | Q(refresh_failures__gt=0))
+    return [
+        f"{row.owner}: {row.status}, refreshing since {row.refreshing_since} by {row.refreshing_by}, "
+        f"{row.refresh_failures} failures, due {row.refresh_due_at}"
+        for row in rows.select_related("owner")
+    ]
 
 
 def events() -> dict[str, int]:

@@ -50,7 +50,10 @@ class Borrowers:
             return {503: "later", 422: "refused", 409: "later"}.get(
                 answer.status_code, str(answer.status_code)
             )
-        return "lent" if judge.accepts(answer.json()["password"]) else "dead"
+        try:
+            return "lent" if judge.accepts(answer.json()["password"]) else "dead"
+        except requests.RequestException:
+            return "lent, the provider silent"
 
     @contextmanager
     def borrowing(self, callers: int, judge: Judge) -> Iterator[None]:

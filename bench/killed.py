@@ -93,12 +93,15 @@ def run(stage: Stage, options: argparse.Namespace) -> Killed:
     for program in programs.values():
         program.start()
     wait_until_it_answers(f"http://127.0.0.1:{port}/livez", programs["web"])
+    _wait_for_a_refresher(options)
     found = Killed()
     borrowers = Borrowers(port=port, key=stage.key, users=[row.owner.username for row in made])
     with borrowers.borrowing(options.callers, stage.provider):
         _kill_again_and_again(stage, programs, borrowers, options, found)
     wait_until_it_answers(f"http://127.0.0.1:{port}/livez", programs["web"])
     found.fates = accounts.settled(stage.provider, borrowers, seconds=options.settle)
+    for line in accounts.undecided():
+        print(line)
     found.lent, found.events = borrowers.counts, accounts.events()
     found.refreshes, found.reuses = stage.provider.refreshes(), stage.provider.reuses()
     found.trail = accounts.trail()
@@ -136,6 +139,18 @@ def _kill_again_and_again(
             found.kills[target] += 1
         found.reconnected += accounts.reconnect_flagged(stage.provider)
     found.seconds = time.monotonic() - started
+
+
+def _wait_for_a_refresher(options: argparse.Namespace) -> None:
+    """Until then web processes renew tokens themselves."""
+    from django.utils import timezone  # noqa: PLC0415  only once Django is set up
+
+    from credentials.services import processes  # noqa: PLC0415  as above
+
+    deadline = time.monotonic() + _WORK_SECONDS
+    while not options.no_refresher and not processes.alive(processes.Kind.REFRESHER, timezone.now()):
+        assert time.monotonic() < deadline, "no refresher has come up"
+        time.sleep(0.1)
 
 
 def _wait_until_all_work(stage: Stage, programs: dict[str, Program], borrowers: Borrowers) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -29,9 +30,9 @@ from bench.borrowers import Borrowers
 from bench.servers import free_port
 from bench.stage import Stage, set_up, wait_until_it_answers
 
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+_CLOCK = Path(__file__).with_name("clock.c")
 _DISK_MEGABYTES = 220
-_SETTLE_SECONDS = 180
+_SETTLE_SECONDS = 120
 
 
 @dataclass(kw_only=True)
@@ -40,7 +41,7 @@ class Surroundings:
 
     stage: Stage
     disk: Path | None
-    clock: Path | None
+    clock: Clock | None
     redis: Redis | None
 
 
@@ -60,6 +61,25 @@ class Redis:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+
+class Clock:
+    """The wall clock of the product's processes, by bench/clock.c; PostgreSQL's and the provider's go right."""
+
+    def __init__(self, folder: Path) -> None:
+        self.library, self.file = folder / "clock.so", folder / "clock"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.library, _CLOCK], check=True)
+        self.jump(0)
+
+    def jump(self, seconds: int) -> None:
+        """So many seconds ahead of the true time, or behind it."""
+        mode = "r+b" if self.file.exists() else "xb"
+        with self.file.open(mode) as file:  # processes have it mapped: it stays the same file
+            file.write(struct.pack("=q", seconds))
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        return {"LD_PRELOAD": str(self.library), "FORGEKEY_CLOCK": str(self.file)}
 
 
 @contextmanager
@@ -119,14 +139,14 @@ def _page(around: Surroundings) -> Iterator[None]:
     around.stage.provider.fault(clear=True)
 
 
-def _clock(offset: str) -> Callable[[Surroundings], Any]:
+def _clock(seconds: int) -> Callable[[Surroundings], Any]:
     @contextmanager
     def jumped(around: Surroundings) -> Iterator[None]:
         """The clock of the product's machine jumps, and later back."""
         assert around.clock is not None
-        around.clock.write_text(f"{offset}\n", encoding="ascii")
+        around.clock.jump(seconds)
         yield
-        around.clock.write_text("+0\n", encoding="ascii")
+        around.clock.jump(0)
 
     return jumped
 
@@ -138,8 +158,8 @@ SCENARIOS: Mapping[str, Callable[[Surroundings], Any]] = {
     "redis-stopped": _redis_stopped,
     "provider-black-hole": _black_hole,
     "provider-page": _page,
-    "clock-ahead": _clock("+24h"),
-    "clock-behind": _clock("-24h"),
+    "clock-ahead": _clock(86_400),
+    "clock-behind": _clock(-86_400),
 }
 
 
@@ -182,6 +202,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8, help="how long each outage lasts")
     parser.add_argument("--accounts", type=int, default=12)
     parser.add_argument("--callers", type=int, default=3)
+    parser.add_argument(
+        "--no-refresher", action="store_true", help="web processes call the provider themselves"
+    )
     parser.add_argument("--lives", type=int, default=8, help="seconds an access token lives")
     return parser.parse_args(arguments)
 
@@ -198,30 +221,22 @@ def _prepared(stack: ExitStack, options: argparse.Namespace) -> tuple[Surroundin
         stack.callback(redis.stop)
         environment["CACHE_URL"] = f"rediscache://127.0.0.1:{redis.port}/0"
     stage = stack.enter_context(set_up(provider="toolkit", disk=disk, environment=environment))
-    if _FAKETIME.exists():
-        clock = folder / "clock"
-        clock.write_text("+0\n", encoding="ascii")
+    if shutil.which("cc"):
+        clock = Clock(folder)
     stage.provider.lives_for(options.lives)
     users = [row.owner.get_username() for row in stage.connect(options.accounts)]
     port = free_port(23_000 + os.getpid() % 2_000)
-    _start(stage, port, clock)
+    _start(stage, port, clock.surroundings if clock else {}, refresher=not options.no_refresher)
     around = Surroundings(stage=stage, disk=disk, clock=clock, redis=redis)
     return around, Borrowers(port=port, key=stage.key, users=users), port
 
 
-def _start(stage: Stage, port: int, clock: Path | None) -> None:
+def _start(stage: Stage, port: int, surroundings: Mapping[str, str], *, refresher: bool) -> None:
     from credentials.management.commands.demo import web_words  # noqa: PLC0415  only once Django is set up
 
-    faked = {}
-    if clock is not None:
-        faked = {
-            "LD_PRELOAD": str(_FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(clock),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-    stage.program("web", *web_words(port), **faked).start()
-    stage.program("worker", "manage.py", "worker", **faked).start()
+    more = () if refresher else ("--no-refresher",)
+    stage.program("web", *web_words(port), **surroundings).start()
+    stage.program("worker", "manage.py", "worker", *more, **surroundings).start()
     wait_until_it_answers(f"http://127.0.0.1:{port}/livez", stage.programs["web"])
 
 
@@ -267,7 +282,11 @@ def _suffer(
         during = Counter(borrowers.counts)
         time.sleep(1)
     mended = time.monotonic()
+    for program in around.stage.programs.values():
+        program.must_run()
     fates = accounts.settled(around.stage.provider, borrowers, seconds=_SETTLE_SECONDS)
+    for line in accounts.undecided():
+        print(f"{name}: {line}")
     return Outcome(
         name=name,
         ready=ready,

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from credentials.models import Credential
 from credentials.services.refresh import claim, journal
+from credentials.services.refresh.claim import Claim, Outcome
 from credentials.services.refresh.store import store
 
 logger = logging.getLogger("credentials.refresh")
@@ -34,6 +35,20 @@ def replay(*, now: Callable[[], datetime] = timezone.now) -> int:
         logger.warning("an answer out of the refresh journal: %s", outcome.value)
     journal.drop_empty(older_than=time.time() - _LEFT_BEHIND)
     return replayed
+
+
+def answered(taken: Claim, *, now: Callable[[], datetime] = timezone.now) -> Outcome | None:
+    """Store the answer that an interrupted refresh left in this machine's journal; None where it left none.
+
+    To ask again with a refresh token that is spent would end the grant at many providers, new pair and all
+    (RFC 9700 section 4.14.2). Whoever wrote the answer has let go of the claim: it is ours to store.
+    """
+    outcome = None
+    for entry, pair in journal.entries():
+        if pair.credential == taken.credential.pk and pair.generation == taken.credential.generation + 1:
+            outcome = store(pair, now=now())
+            entry.remove()
+    return outcome
 
 
 def _is_left(pair: journal.Pair, *, now: datetime) -> bool:

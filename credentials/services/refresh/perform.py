@@ -25,7 +25,7 @@ from credentials.models.audit import Action
 from credentials.providers.grants import CLIENT_REFUSED, OAuthGrant
 from credentials.services import audit, changes, hosts, oauth, vault
 from credentials.services.logins import subject_of
-from credentials.services.refresh import claim, journal, schedule
+from credentials.services.refresh import claim, heal, journal, schedule
 from credentials.services.refresh.claim import ACTOR, Claim, Outcome, Result
 from credentials.services.refresh.journal import Entry, Pair
 from credentials.services.refresh.store import store
@@ -69,6 +69,10 @@ def refresh(
         if isinstance(taken, Result):
             entry.remove()
             return taken
+        answered = heal.answered(taken, now=now) if taken.interrupted else None
+        if answered is not None:
+            entry.remove()
+            return Result(outcome=answered)
         return _ask(taken, entry, now=now, sleep=sleep)
 
 

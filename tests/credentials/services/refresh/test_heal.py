@@ -68,6 +68,20 @@ def of_a_dead_process() -> str:
     return f"{place}:{pid}:{started}"
 
 
+def test_an_answer_in_the_journal_is_stored_by_whoever_takes_the_claim_and_nobody_asks_again(
+    credential: Credential, provider: Rotating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Credential.objects.filter(pk=credential.pk).update(refresh_due_at=credential.created_at)
+    die_before_the_database_has_it(credential, monkeypatch)
+
+    assert perform.refresh(credential.pk, need=None).outcome is Outcome.REFRESHED
+
+    row = fresh(credential)
+    assert (row.status, row.refreshing_since) == (Status.VALID, None)
+    assert opened(row) in provider.live
+    assert list(journal.entries()) == []
+
+
 def test_an_answer_in_the_journal_reaches_its_row_at_the_next_start(
     credential: Credential, provider: Rotating, monkeypatch: pytest.MonkeyPatch
 ) -> None:
