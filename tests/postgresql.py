@@ -139,5 +139,5 @@ def _free_port() -> int:
     for number in (*FREE_PORTS[start:], *FREE_PORTS[:start]):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", number))
-            return number
+            return int(number)
     raise AssertionError("no free port")

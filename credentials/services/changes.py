@@ -13,17 +13,16 @@ from credentials.services import notices
 from credentials.services.audit import Actor
 from credentials.services.webhooks import outbox
 
-# What clients are told of each status. Quarantine is between an administrator and the owner: a client learns
-# of it when it asks, and of what follows.
+# What clients are told of each status. Of an end that is near the calendar tells. Quarantine is between an
+# administrator and the owner: a client learns of it when it asks, and of what follows.
 _EVENTS: Mapping[str, WebhookEvent] = {
     Status.VALID: WebhookEvent.CREDENTIAL_CONNECTED,
     Status.LIMITED: WebhookEvent.CREDENTIAL_LIMITED,
-    Status.EXPIRING: WebhookEvent.CREDENTIAL_EXPIRING,
     Status.EXPIRED: WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED,
     Status.REJECTED: WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED,
     Status.RECONNECT_REQUIRED: WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED,
 }
-# Where the owner has to act. Of an end that is near, the calendar tells.
+# Where the owner has to act.
 _NOTICES: Mapping[str, notices.Code] = {
     Status.LIMITED: notices.Code.CREDENTIAL_LIMITED,
     Status.EXPIRED: notices.Code.CREDENTIAL_EXPIRED,
@@ -64,22 +63,18 @@ def status_changed(credential: Credential, *, before: str, now: datetime, actor:
         outbox.announce(event, host=credential.host.slug, data=told, now=now)
 
 
-def expiring(credential: Credential, *, now: datetime) -> None:
-    """The known end of ``credential`` has come nearer: clients are told how many days are left."""
-    outbox.announce(
-        WebhookEvent.CREDENTIAL_EXPIRING,
-        host=credential.host.slug,
-        data=lambda: _facts(credential, now=now),
-        now=now,
-    )
-
-
 def ends_soon(credential: Credential, *, days: int, at: datetime | None, now: datetime) -> None:
     """A credential ends within so many days; 0 and None where it may end on any day.
 
     Called once per end and threshold by services/calendar. The status ``expiring`` that comes along is not
     announced apart.
     """
+
+    def data() -> Mapping[str, object]:
+        end = outbox.time_text(at) if at else None
+        return {**_facts(credential, now=now), "expires_at": end, "days": days if at else None}
+
+    outbox.announce(WebhookEvent.CREDENTIAL_EXPIRING, host=credential.host.slug, data=data, now=now)
 
 
 def disconnected(credential: Credential, *, reason: RevocationReason, now: datetime) -> None:

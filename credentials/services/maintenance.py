@@ -76,7 +76,6 @@ def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -
                 continue
             before, credential.status = credential.status, status
             Credential.objects.filter(pk=pk).update(status=status)
-            changes.status_changed(credential, before=before, now=now)
             audit.record(
                 "credential.expiring" if status is Status.UNVERIFIED else "credential.expired",
                 actor=_ACTOR,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from importlib import import_module
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from credentials.services import processes
 from credentials.services.processes import Kind
+from credentials.services.refresh import loop
 
 _LOOK_SECONDS = 0.5
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if options["parent"]:
             threading.Thread(target=_end_with, args=(options["parent"], stop), daemon=True).start()
         with processes.beating(Kind.REFRESHER):
-            _refresh(stop)
+            loop.run(stop)
 
 
 def _end_with(parent: int, stop: threading.Event) -> None:
@@ -40,13 +40,3 @@ def _end_with(parent: int, stop: threading.Event) -> None:
     while os.getppid() == parent and not stop.wait(_LOOK_SECONDS):
         pass
     stop.set()
-
-
-def _refresh(stop: threading.Event) -> None:
-    # A plain import once services/refresh is here.
-    try:
-        loop = import_module("credentials.services.refresh.loop")
-    except ModuleNotFoundError:
-        stop.wait()
-    else:
-        loop.run(stop)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError
+from django.db import Error
 from django.utils import timezone
 
 from credentials.conf import conf
@@ -142,7 +142,7 @@ def _here(
     while True:
         try:
             result = perform.refresh(credential.pk, need=need, distrust=distrust, now=now, sleep=sleep)
-        except (CryptoError, ConfigurationError, OSError, DatabaseError, AuditUnavailable) as problem:
+        except (CryptoError, ConfigurationError, OSError, Error, AuditUnavailable) as problem:
             raise RefreshUnavailable(
                 "A new token could not be stored now, so none was asked for. Nothing is lost.",
                 evidence=f"refresh: {type(problem).__name__}",

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from uuid import UUID
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
 from credentials.errors import ForgekeyError
@@ -68,7 +68,7 @@ class Refresher:
                 if time.monotonic() - self._healed_at >= _HEAL_EVERY:
                     self.heal()
                 self.look()
-            except (DatabaseError, ForgekeyError, OSError) as problem:
+            except (Error, ForgekeyError, OSError) as problem:
                 logger.error("the refresher waits: %s", type(problem).__name__)
                 connection.close()
                 stop.wait(1.0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
@@ -171,7 +171,7 @@ def _stored(pair: Pair, *, now: Callable[[], datetime], sleep: Callable[[float],
     for pause in (*_STORE_PAUSES, None):
         try:
             return store(pair, now=now())
-        except (DatabaseError, AuditUnavailable) as problem:
+        except (Error, AuditUnavailable) as problem:
             logger.error("a new pair cannot be stored yet: %s", type(problem).__name__)
             connection.close_if_unusable_or_obsolete()
         if pause is not None:

@@ -154,6 +154,7 @@ def _unconfirmed(*, owner: Any, host: Host, account: dict[str, Any], now: dateti
     made = _blank(host, kind=Kind.OAUTH, reason=RevocationReason.DECLINED, now=now)
     made.owner_id, made.owner_name = str(owner.pk), owner.get_username()
     made.account_name = account.get("account_name", "")
+    made.oauth_redirect_uri = account.get("redirect_uri", "")
     made.generation = PENDING_GENERATION
     return made
 

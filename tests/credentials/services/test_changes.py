@@ -22,7 +22,16 @@ from credentials.models import (
 )
 from credentials.providers.facts import OrganizationFact, OrganizationState
 from credentials.providers.tokens import Kind
-from credentials.services import changes, connect, disconnect, maintenance, organizations, rejection, verify
+from credentials.services import (
+    calendar,
+    changes,
+    connect,
+    disconnect,
+    maintenance,
+    organizations,
+    rejection,
+    verify,
+)
 from credentials.services.audit import Actor
 from credentials.services.connect import ManualEntry
 from credentials.services.notices import Code
@@ -112,7 +121,7 @@ def test_a_message_holds_what_its_receiver_needs_to_act(
     ("status", "event", "code"),
     [
         (Status.LIMITED, WebhookEvent.CREDENTIAL_LIMITED, Code.CREDENTIAL_LIMITED),
-        (Status.EXPIRING, WebhookEvent.CREDENTIAL_EXPIRING, None),
+        (Status.EXPIRING, None, None),
         (Status.EXPIRED, WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED, Code.CREDENTIAL_EXPIRED),
         (Status.REJECTED, WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED, Code.CREDENTIAL_REJECTED),
         (Status.RECONNECT_REQUIRED, WebhookEvent.CREDENTIAL_RECONNECT_REQUIRED, Code.CREDENTIAL_RECONNECT),
@@ -178,10 +187,14 @@ def test_offboarding_is_told_of_the_person(listening: WebhookEndpoint, clock: Cl
 def test_an_end_that_comes_nearer_is_told_with_its_days(
     stored: Credential, listening: WebhookEndpoint, clock: Clock
 ) -> None:
-    stored.expires_at = clock() + timedelta(days=7)
-    changes.expiring(stored, now=clock())
-    [(event, data)] = told()
-    assert (event, data["days"]) == ("credential.expiring", 7)
+    end = clock() + timedelta(days=6, hours=3)
+    changes.ends_soon(stored, days=7, at=end, now=clock())
+    clock.step(seconds=1)
+    changes.ends_soon(stored, days=0, at=None, now=clock())
+    (event, dated), (_event, any_day) = told()
+    assert event == "credential.expiring"
+    assert (dated["days"], dated["expires_at"]) == (7, end.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    assert (any_day["days"], any_day["expires_at"]) == (None, None)
 
 
 def test_where_nobody_listens_no_message_is_kept(stored: Credential, clock: Clock) -> None:
@@ -235,19 +248,19 @@ def test_a_refusal_on_the_way_tells_once(
     assert told()[0][1]["lendable"] is False
 
 
-def test_a_known_end_tells_when_it_is_near_and_when_it_has_come(
+def test_a_known_end_tells_once_at_each_threshold_and_when_it_has_come(
     alice: User, listening: WebhookEndpoint
 ) -> None:
     clock = Clock(timezone.now())
-    builders.credential(alice, builders.host(), expires_at=clock() + timedelta(days=3))
-    maintenance.mark_ends(now=clock())
-    assert codes(alice) == []
-    clock.step(hours=73)
-    maintenance.mark_ends(now=clock())
-    maintenance.mark_ends(now=clock())
-    assert events() == ["credential.expiring", "credential.reconnect_required"]
-    assert [data["status"] for _event, data in told()] == ["expiring", "expired"]
-    assert codes(alice) == ["credential_expired"]
+    builders.credential(alice, builders.host(), expires_at=clock() + timedelta(days=31))
+    for _half_day in range(70):
+        calendar.warn_due(now=clock())
+        maintenance.mark_ends(now=clock())
+        clock.step(hours=12)
+    assert events() == [*["credential.expiring"] * 4, "credential.reconnect_required"]
+    assert [data["days"] for _event, data in told()] == [30, 14, 7, 1, 0]
+    assert [data["status"] for _event, data in told()] == ["valid", *["expiring"] * 3, "expired"]
+    assert "credential_expired" in codes(alice)
 
 
 def test_an_organization_tells_when_its_answer_changes_and_not_at_first_sight(
