@@ -90,7 +90,7 @@ def full_house(alice: User) -> list[Credential]:
 
 
 def people_pages(made: list[Credential]) -> Iterator[str]:
-    for name in ("connections", "connect_choose", "diagnose", "help_index"):
+    for name in ("connections", "calendar", "connect_choose", "diagnose", "help_index"):
         yield reverse(name)
     for topic in (*(code.value.replace("_", "-") for code in VerdictCode), *REQUEST_TOPICS):
         yield reverse("help", kwargs={"topic": topic})
@@ -117,6 +117,7 @@ def test_no_page_for_people_has_english_left(alice: User, english: frozenset[str
 
 def desk_pages() -> Iterator[str]:
     yield reverse("admin:index")
+    yield reverse("admin:credentials_credential_calendar")
     for model, its_admin in site._registry.items():
         yield page(model, "changelist")
         row = model._default_manager.order_by("-pk").first()

@@ -26,12 +26,16 @@ from credentials.services.webhooks import endpoints
 _MADE = "forgekey.made"
 
 
+def _event_choices() -> list[tuple[str, str]]:
+    return [(event.value, f"{event.value}: {event.label}") for event in WebhookEvent]
+
+
 class ChangeForm(ServiceForm):
     """What may change of an endpoint: what it hears, and whether it hears anything."""
 
     events = forms.MultipleChoiceField(
         label=gettext_lazy("Events"),
-        choices=[(event.value, f"{event.value}: {event.label}") for event in WebhookEvent],
+        choices=_event_choices,
         required=False,
         help_text=gettext_lazy("None ticked: every event, those of tomorrow included."),
         widget=forms.CheckboxSelectMultiple,

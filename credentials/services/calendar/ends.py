@@ -245,11 +245,12 @@ def _of_the_client(credential: Any) -> Iterator[End]:
     words = {"host": host.name}
     if credential.is_paired and host.client_refused_since is not None:
         text = _("%(host)s refuses this installation's OAuth client, so nothing can be renewed there.")
+        hint = _("An administrator has to act; there is nothing for you to do.")
         yield End(
             kind=EndKind.CLIENT_REFUSED,
             at=None,
             is_certain=True,
-            text=f"{text % words} {_('An administrator has to act; there is nothing for you to do.')}",
+            text=f"{text % words} {hint}",
             step=Mend.ADMINISTRATOR,
             mark=host.client_refused_since.isoformat(),
         )
