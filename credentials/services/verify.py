@@ -205,5 +205,7 @@ def apply_proof(credential: Credential, proof: Verification, *, now: datetime) -
         credential.expires_at = proof.expires_at
     credential.missing_scopes = list(proof.missing_scopes)
     credential.oauth_client_id = proof.oauth_client_id or credential.oauth_client_id
-    credential.status = status_of(proof, expires_at=credential.expires_at, now=now)
+    # The token of a pair ends by nature; the pair itself goes on.
+    ends = None if credential.is_renewable else credential.expires_at
+    credential.status = status_of(proof, expires_at=ends, now=now)
     credential.last_verified_at = now
