@@ -61,7 +61,20 @@ def test_news_of_an_organization_replaces_what_was_said_of_it_before(
     assert notices.mail_due(now=clock.step(seconds=5)) == 2, "what is no longer true is not mailed either"
 
 
-@pytest.mark.parametrize("code", Code)
+@pytest.mark.parametrize("code", [code for code in Code if code.startswith("credential_")])
+def test_every_notice_of_a_credential_has_a_text_that_names_account_and_host(
+    access: OrganizationAccess, code: Code
+) -> None:
+    access.credential.label = "work %(host)s"
+    (notice,) = notices.about_credentials([access.credential], code, now=Clock()(), person="bob")
+    for language in ("en", "zh-hans"):
+        with translation.override(language):
+            text = notices.text_of(notice)
+        assert "work %(host)s" in text, "a label is no template"
+        assert "Github" in text
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code.startswith("organization_")])
 def test_every_notice_has_a_text_that_names_organization_and_host(
     access: OrganizationAccess, code: Code
 ) -> None:
