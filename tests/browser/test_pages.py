@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from credentials.crypto.secret import Secret
 from credentials.models import AccessState, Credential, Lease, Status
 from credentials.providers.tokens import Kind
-from credentials.services import notices
+from credentials.services import disconnect, notices
 from credentials.web import reauthentication
 from tests import builders
 from tests.browser.chromium import DESK, PHONE, Scheme, browsing, sign_in
@@ -235,6 +235,24 @@ def test_everything_works_without_javascript(
         page.get_by_role("button", name="Disconnect").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("is disconnected")
         assert minted.token not in page.content()
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_a_token_left_to_its_owner_is_a_reminder_without_a_fault(
+    chromium: Browser, live_server: Any, alice: User, width: int, scheme: Scheme
+) -> None:
+    for slug in ("gitea", "github"):
+        held = builders.credential(alice, builders.host(slug), account_name=f"octo-alice-{slug}")
+        disconnect.disconnect(actor=builders.SYSTEM, credential=held)
+    with browsing(chromium, live_server.url, width=width, scheme=scheme) as window:
+        page = window.page
+        sign_in(page, "alice")
+        page.goto(reverse("connections"))
+        expect(page.get_by_role("heading", name="Still to be revoked")).to_be_visible()
+        assert window.faults() == []
+        page.get_by_role("button", name="Done").click()
+        expect(page.get_by_text("octo-alice-gitea")).to_have_count(0)
+        expect(page.get_by_role("link", name="Revoke it at Github")).to_be_visible()
 
 
 def test_a_stale_sign_in_is_proved_again_and_leads_back(

@@ -7,7 +7,7 @@ makes nevertheless is kept, sealed, and revoked in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -113,7 +113,7 @@ def ask(row: Revocation, *, actor: Actor, now: Callable[[], datetime]) -> Outcom
         return of_error(error)
 
 
-def record_asking(rows: list[Revocation], *, actor: Actor) -> None:
+def record_asking(rows: Sequence[Revocation], *, actor: Actor) -> None:
     """Make the events durable that must precede the opening. Raises AuditUnavailable."""
     events = [
         audit.build(
@@ -129,15 +129,20 @@ def record_asking(rows: list[Revocation], *, actor: Actor) -> None:
         audit.append_all(events)
 
 
-def opened(row: Revocation, *, actor: Actor, now: Callable[[], datetime]) -> Case:
-    """A row whose event is durable, with its secrets. Raises KeyUnavailable, EnvelopeInvalid."""
+def opened(
+    row: Revocation, *, actor: Actor, now: Callable[[], datetime], provider: Provider | None = None
+) -> Case:
+    """A row whose event is durable, with its secrets. Raises KeyUnavailable, EnvelopeInvalid.
+
+    ``provider`` may be shared by many rows of a host, and with it the connection.
+    """
     kind = Kind(row.kind)
     token = vault.unseal_after_audit(bytes(row.access_envelope or b""), row.binding("access"))
     refresh = row.refresh_envelope
     by_app = kind in _BY_APP
     return Case(
         row=row,
-        provider=hosts.provider_of(row.host, now=now),
+        provider=provider or hosts.provider_of(row.host, now=now),
         login=Login(token=token, kind=kind, email=row.email, username=row.account_name or row.username),
         refresh=vault.unseal_after_audit(bytes(refresh), row.binding("refresh")) if refresh else None,
         client_secret=oauth.open_client_secret(row.host, actor=actor, purpose="revocation")

@@ -11,6 +11,7 @@ from credentials.errors import ForgekeyError, ProviderAnswerUnexpected
 from credentials.models import Revocation, RevocationState
 from credentials.providers import facts, registry
 from credentials.providers.tokens import Kind
+from credentials.services import hosts
 from credentials.services.audit import Actor
 from credentials.services.revocation import asking
 from credentials.services.revocation.asking import Case, Outcome
@@ -34,20 +35,18 @@ def ask(
     rows: Sequence[Revocation], *, actor: Actor, now: Callable[[], datetime]
 ) -> Iterator[tuple[Revocation, Outcome]]:
     """Ask about claimed rows of one host; the events come first. Raises AuditUnavailable."""
-    left = []
-    for row in rows:
-        known = asking.without_asking(row, now=now)
-        if known is None:
-            left.append(row)
-        else:
-            yield row, known
-    if not left:
+    if not rows:
         return
-    asking.record_asking(left, actor=actor)
+    known = asking.without_asking(rows[0], now=now)
+    if known is not None:  # the same for all: it concerns their host
+        yield from ((row, known) for row in rows)
+        return
+    asking.record_asking(rows, actor=actor)
+    provider = hosts.provider_of(rows[0].host, now=now)
     cases: list[Case] = []
-    for row in left:
+    for row in rows:
         try:
-            case = asking.opened(row, actor=actor, now=now)
+            case = asking.opened(row, actor=actor, now=now, provider=provider)
             known = asking.in_use(case)
         except ForgekeyError as error:
             known = asking.of_error(error)

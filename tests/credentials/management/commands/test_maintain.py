@@ -37,6 +37,7 @@ def test_every_duty_is_carried_out_and_counted(alice: User) -> None:
         "memories dropped": 0,
         "seals made": 1,
         "credentials asked about their organizations": 0,
+        "tokens asked to be revoked": 0,
         "notices mailed": 0,
     }
     assert Credential.objects.get().status == Status.EXPIRED

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 
-from credentials.models import AuditEvent, Host, Revocation
+from credentials.crypto.secret import Secret
+from credentials.models import AuditEvent, Host, Revocation, RevocationReason
 from credentials.providers.tokens import Kind
+from credentials.services import vault
 from credentials.services.revocation import attempts
 from tests import builders
 from tests.clock import Clock
@@ -30,8 +33,15 @@ def due(clock: Clock) -> int:
 
 
 def many(owner: User, host: Host, clock: Clock, count: int) -> None:
+    """Tokens on their way out, without the credentials they were in."""
+    rows = []
     for number in range(count):
-        closed(builders.credential(owner, host, token=f"ghp_{number:036d}"), now=clock())
+        row = Revocation(host=host, row=uuid4(), owner_id=str(owner.pk), owner_name="alice", generation=1)
+        row.kind, row.reason = Kind.PERSONAL_TOKEN.value, RevocationReason.PANIC
+        row.requested_at = row.next_attempt_at = clock()
+        row.access_envelope = vault.seal_secret(Secret(f"ghp_{number:036d}"), row.binding("access"))
+        rows.append(row)
+    Revocation.objects.bulk_create(rows)
 
 
 def states() -> dict[str, int]:
