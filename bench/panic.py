@@ -30,7 +30,7 @@ class GitLab(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def token(self) -> str:
-        return self.headers.get("PRIVATE-TOKEN") or self.headers.get("Authorization", "")
+        return str(self.headers.get("PRIVATE-TOKEN") or self.headers.get("Authorization"))
 
     def do_DELETE(self) -> None:
         known = self.token() not in self.dead
@@ -76,6 +76,7 @@ def _fill(url: str, count: int) -> None:
     from django.contrib.auth.models import User  # noqa: PLC0415
     from django.db import transaction  # noqa: PLC0415
 
+    from credentials.crypto.envelope import seal  # noqa: PLC0415
     from credentials.crypto.secret import Secret  # noqa: PLC0415
     from credentials.models import Credential, Status  # noqa: PLC0415
     from credentials.providers.tokens import Kind  # noqa: PLC0415
@@ -104,7 +105,7 @@ def _fill(url: str, count: int) -> None:
                 status=Status.VALID,
                 key_id=vault.primary_key_id(),
             )
-            one.access_envelope = vault.seal(vault.ring(), token, one.binding("access"))
+            one.access_envelope = seal(vault.ring(), token, one.binding("access"))
             one.fingerprint = vault.fingerprint(token)
             made.append(one)
         Credential.objects.bulk_create(made, batch_size=500)
