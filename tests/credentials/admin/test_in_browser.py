@@ -90,6 +90,7 @@ def pages_to_see(made: Stock) -> list[str]:
         page(WebhookDelivery, "change", WebhookDelivery.objects.get().pk),
         page(AuditEvent, "change", event.pk),
         page(User, "change", made.credentials[0].owner_id),
+        page(User, "delete", made.credentials[0].owner_id),
     ]
 
 
@@ -169,3 +170,23 @@ def test_an_endpoint_is_added_and_its_secret_is_there_to_copy_once(
         assert secret not in watched.page.content()
         assert watched.complaints == []
     assert WebhookEndpoint.objects.get().events == ["credential.reconnect_required"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_person_is_offboarded_from_their_page_with_everything_told_first(
+    chromium: Browser, live_server: Any, admin: User, looked_at: Stock, bob: User, scheme: Scheme
+) -> None:
+    given = looked_at.credentials[1]
+    with browsing(chromium, live_server.url, width=DESK, scheme=scheme) as watched:
+        sign_in(watched.page, "admin")
+        watched.page.goto(page(User, "change", given.owner_id))
+        watched.page.get_by_role("button", name="Offboard").click()
+        assert watched.violations() == []
+        watched.page.get_by_label("New owner of octo-1 at Github").fill("bob")
+        watched.page.get_by_label("Do not revoke anything yet").check()
+        watched.page.get_by_role("button", name="Offboard").click()
+
+        expect(watched.page.get_by_role("heading", name="alice is offboarded")).to_be_visible()
+        expect(watched.page.get_by_text("handed over: bob")).to_be_visible()
+        assert watched.violations() == []
+        assert watched.complaints == []

@@ -86,8 +86,21 @@ def test_news_of_a_credential_leaves_news_of_its_organizations(
     assert list(notices.unread(alice)) == [opened]
 
 
-@pytest.mark.parametrize("code", [Code.ORGANIZATION_OPENED, Code.ORGANIZATION_CLOSED])
-def test_every_notice_of_an_organization_names_it_and_the_host(
+@pytest.mark.parametrize("code", [code for code in Code if code.startswith("credential_")])
+def test_every_notice_of_a_credential_has_a_text_that_names_account_and_host(
+    access: OrganizationAccess, code: Code
+) -> None:
+    access.credential.label = "work %(host)s"
+    (notice,) = notices.about_credentials([access.credential], code, now=Clock()(), person="bob")
+    for language in ("en", "zh-hans"):
+        with translation.override(language):
+            text = notices.text_of(notice)
+        assert "work %(host)s" in text, "a label is no template"
+        assert "Github" in text
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code.startswith("organization_")])
+def test_every_notice_has_a_text_that_names_organization_and_host(
     access: OrganizationAccess, code: Code
 ) -> None:
     notice = notices.about_organization(access, code, now=Clock()())
