@@ -61,17 +61,6 @@ def test_news_of_an_organization_replaces_what_was_said_of_it_before(
     assert notices.mail_due(now=clock.step(seconds=5)) == 2, "what is no longer true is not mailed either"
 
 
-@pytest.mark.parametrize("code", [code for code in Code if code in notices.ABOUT_STATUS])
-def test_every_notice_of_a_credential_names_account_and_host(access: OrganizationAccess, code: Code) -> None:
-    access.credential.label = "100 %(host)s"
-    notice = notices.about_credential(access.credential, code, now=Clock()())
-    for language in ("en", "zh-hans"):
-        with translation.override(language):
-            text = notices.text_of(notice)
-        assert "100 %(host)s" in text, "a name is no template"
-        assert "Github" in text
-
-
 def test_news_of_a_credential_leaves_news_of_its_organizations(
     access: OrganizationAccess, alice: User
 ) -> None:
