@@ -104,13 +104,13 @@ def lend(
     and cannot be had now), Conflict.
     """
     lend_statements.refuse_inside_a_transaction()
-    need = timedelta(seconds=request.min_valid_seconds)
     stale: dict[UUID, RefreshUnavailable] = {}
     for _try in range(_TRIES):
         found, actor = _settled(key, request, address=address, request_id=request_id, without=stale, now=now)
         if found.choice.chosen is None and stale:
             raise next(iter(stale.values()))
         chosen = _chosen(found, request, actor=actor, now=now())
+        need = timedelta(seconds=request.min_valid_seconds)
         if not chosen.lives(need=need, now=now()):
             # With a new token, or without this credential, everything is looked at again.
             try:

@@ -98,5 +98,6 @@ def test_buttons_on_a_page_are_those_the_person_may_use(stocked: Stock) -> None:
         return [str(word) for _name, word in shown.context["page_actions"]]
 
     assert words("view_credential") == []
-    assert words("view_credential", "change_credential") == ["Check now"]
-    assert words("view_credential", "change_credential", "delete_credential") == ["Check now", "Disconnect"]
+    may_change = ["Check now", "Quarantine"]
+    assert words("view_credential", "change_credential") == may_change
+    assert words("view_credential", "change_credential", "delete_credential") == [*may_change, "Disconnect"]

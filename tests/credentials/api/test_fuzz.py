@@ -49,6 +49,7 @@ def scene(alice: User) -> Iterator[dict[str, str]]:
     """A key of every scope, and one of everything the addresses name."""
     credential = builders.credential(alice, builders.host())
     client, key = builders.client()
+    builders.user("bob")
     lease = Lease.objects.create(
         client=client,
         credential=credential,
@@ -61,7 +62,7 @@ def scene(alice: User) -> Iterator[dict[str, str]]:
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
-    yield {"key": key.reveal(), "credential_id": str(credential.pk), "lease_id": str(lease.pk)}
+    yield {"key": key.reveal(), "credential_id": str(credential.pk), "lease_id": str(lease.pk), "user": "bob"}
     for signal in signals:
         signal.connect(close_old_connections)
 

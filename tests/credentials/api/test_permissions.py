@@ -66,6 +66,7 @@ TABLE: tuple[tuple[str, str, Any, tuple[int, ...]], ...] = (
     ("GET", "/v1/leases/{lease}/", None, BORROWED),
     ("DELETE", "/v1/leases/{lease}/", None, BORROWED),
     ("POST", "/v1/leases/{lease}/report/", {"outcome": "accepted"}, BORROWED),
+    ("POST", "/v1/users/{user}/offboard/", {}, (401, 401, 403, 403, 200, 401, 401, 401, 401)),
     ("GET", "/schema/", None, (401, 401, 200, 200, 200, 200, 200, 200, 200)),
     ("GET", "/docs/", None, (401, 401, 401, 401, 401, 403, 403, 200, 200)),
     ("GET", "/v1/imports/", None, (401, 401, 404, 404, 404, 404, 404, 404, 404)),
@@ -90,7 +91,7 @@ class Scene:
             headers["Authorization"] = f"Bearer {key.reveal()}"
         if caller in self.people:
             browser.force_login(self.people[caller])
-        path = "/api" + address.format(credential=self.credential, lease=self.lease)
+        path = "/api" + address.format(credential=self.credential, lease=self.lease, user="alice")
         if body is None:
             return browser.generic(method, path, headers=headers)
         return getattr(browser, method.lower())(path, body, content_type="application/json", headers=headers)
@@ -146,7 +147,7 @@ def test_every_caller_gets_what_the_table_says(
 
 def test_the_table_leaves_no_address_out() -> None:
     told = {
-        address.replace("{credential}", "<uuid:credential_id>").replace("{lease}", "<uuid:lease_id>")
+        address.format(credential="<uuid:credential_id>", lease="<uuid:lease_id>", user="<str:user>")
         for _method, address, _body, _expected in TABLE
     }
     routes = {f"/{pattern.pattern}" for pattern in urlpatterns if isinstance(pattern, URLPattern)}

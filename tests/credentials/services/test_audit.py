@@ -87,8 +87,9 @@ def test_an_event_outlives_the_person_and_the_things_it_names(alice: User) -> No
     audit.record("user.changed", actor=Actor.user(alice), subject=Subject(kind="user", id="1", name="alice"))
     alice.delete()
 
-    event = AuditEvent.objects.get()
+    event = AuditEvent.objects.get(action="user.changed")
     assert (event.actor_name, event.subject_name) == ("alice", "alice")
+    assert AuditEvent.objects.get(action="user.removed").subject_name == "alice"
 
 
 @pytest.mark.parametrize(
