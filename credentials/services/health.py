@@ -30,10 +30,10 @@ from credentials.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from credentials.models.credential import LENDABLE
 from credentials.services import circuit_breaker, database, duties, processes, turns
 from credentials.services.duties import PeriodicDuty
 from credentials.services.processes import Kind
+from credentials.services.refresh import claim
 
 # Beyond this a duty is overdue: three times its interval, and time for a restart.
 _INTERVALS, _GRACE = 3, timedelta(minutes=5)
@@ -121,8 +121,7 @@ def process_states(*, now: datetime) -> list[ProcessHealth]:
 
 def backlog(*, now: datetime) -> Backlog:
     """What waits, fails, or was given up."""
-    renewable = Credential.objects.filter(refresh_envelope__isnull=False, status__in=LENDABLE)
-    asked = renewable.filter(owner__is_active=True, host__is_enabled=True)
+    asked = claim.refreshable()
     waiting = Q(refresh_due_at__lt=now - _WAITS) | Q(refresh_wanted_at__lt=now - _WAITS)
     pending = Revocation.objects.filter(state=RevocationState.PENDING)
     deliveries = WebhookDelivery.objects

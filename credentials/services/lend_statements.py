@@ -34,7 +34,8 @@ _COLUMNS = """
     credential.email, credential.username, credential.expires_at, credential.last_verified_at,
     credential.created_at, credential.generation, credential.access_envelope, credential.hold_until,
     credential.hold_reason, credential.sealed_at, credential.refreshing_since,
-    credential.refresh_envelope IS NOT NULL AS is_renewable, board.key AS organization,
+    (credential.refresh_envelope IS NOT NULL AND host.client_secret_envelope IS NOT NULL
+     AND host.client_id <> '') AS is_renewable, board.key AS organization,
     memory.key AS memory_key, memory.verdict, memory.checked_at AS verdict_at
 """
 # As they are called in a row. The cursor knows them too, but looks each one up for every request.

@@ -216,9 +216,9 @@ def _store_grant(
     credential.account_id = pending.facts["account_id"]
     credential.account_name = pending.facts["account_name"]
     credential.oauth_client_id = pending.host.client_id
-    credential.oauth_redirect_uri = pending.facts["redirect_uri"]
+    credential.oauth_redirect_uri = pending.facts.get("redirect_uri", "")
     credential.expires_at = _time_of(pending.facts["expires_at"], now=now)
-    credential.refresh_ends_at = _time_of(pending.facts["refresh_ends_at"], now=now)
+    credential.refresh_ends_at = _time_of(pending.facts.get("refresh_ends_at"), now=now)
     credential.status = Status.UNVERIFIED
     put_secret(credential, access=access, refresh=refresh, now=now)
     save_with_facts(

@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from credentials.models import Credential
 from credentials.models.credential import LENDABLE
@@ -104,14 +105,14 @@ def take(
         row = rows.filter(pk=credential_id).first()
         if row is None:
             return Result(outcome=Outcome.NOT_POSSIBLE)
-        refusal = _refusal(row, need=need, distrust=distrust, now=now())
-        if refusal is not None:
-            if refusal.outcome in {Outcome.NOT_NEEDED, Outcome.NOT_POSSIBLE}:
+        refused = refusal(row, need=need, distrust=distrust, now=now())
+        if refused is not None:
+            if refused.outcome in {Outcome.NOT_NEEDED, Outcome.NOT_POSSIBLE}:
                 # Nobody need wait for it any more.
                 Credential.objects.filter(pk=row.pk).exclude(refresh_wanted_at=None).update(
                     refresh_wanted_at=None
                 )
-            return refusal
+            return refused
         interrupted = row.refreshing_since is not None
         row.refreshing_since, row.refreshing_by = now(), by
         row.save(update_fields=["refreshing_since", "refreshing_by"])
@@ -126,10 +127,8 @@ def take(
     return Claim(credential=row, by=by, interrupted=interrupted)
 
 
-def _refusal(
-    row: Credential, *, need: timedelta | None, distrust: int | None, now: datetime
-) -> Result | None:
-    """Why this row is not to be refreshed at this moment."""
+def refusal(row: Credential, *, need: timedelta | None, distrust: int | None, now: datetime) -> Result | None:
+    """Why this row is not to be refreshed at this moment, and until when; None where it is to be."""
     if not is_possible(row):
         return Result(outcome=Outcome.NOT_POSSIBLE)
     if row.refreshing_since is not None:
@@ -152,6 +151,17 @@ def _is_needed(row: Credential, need: timedelta | None, *, now: datetime) -> boo
         return not schedule.lives(expires_at=row.expires_at, sealed_at=row.sealed_at, need=need, now=now)
     is_due = row.refresh_due_at is not None and row.refresh_due_at <= now
     return row.refresh_wanted_at is not None or is_due
+
+
+def refreshable() -> QuerySet[Credential]:
+    """The credentials that are refreshed at all, as :func:`is_possible` judges one of them."""
+    return Credential.objects.filter(
+        refresh_envelope__isnull=False,
+        status__in=LENDABLE,
+        owner__is_active=True,
+        host__is_enabled=True,
+        host__client_secret_envelope__isnull=False,
+    ).exclude(host__client_id="")
 
 
 def is_possible(row: Credential) -> bool:

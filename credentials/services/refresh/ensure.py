@@ -103,11 +103,19 @@ def _through_refresher(
     need = max(min_valid, schedule.MARGIN)
     if not processes.alive(Kind.REFRESHER, now()):
         return _here(credential, need, distrust, now=now, sleep=sleep)
+    known = claim.refusal(_as_it_is(credential), need=need, distrust=distrust, now=now())
     rows = Credential.objects.filter(pk=credential.pk, generation=credential.generation)
     # What the host has refused is at its end, whatever it said before; no job has any use for it.
     rows.update(refresh_wanted_at=now(), **({"expires_at": now()} if distrust is not None else {}))
+    if known is not None and known.until is not None:
+        # A job still uses the token, or the host has just failed: that is told at once.
+        return known.until
     _wait_until(lambda row: row.refresh_wanted_at is None, credential, sleep=sleep)
-    return claim.reserved_until(credential, now=now())
+    return None
+
+
+def _as_it_is(credential: Credential) -> Credential:
+    return Credential.objects.select_related("host", "owner").get(pk=credential.pk)
 
 
 def _wait_until(

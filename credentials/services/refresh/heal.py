@@ -57,6 +57,9 @@ def _is_left(pair: journal.Pair, *, now: datetime) -> bool:
 
 
 def abandoned(*, now: Callable[[], datetime] = timezone.now) -> list[UUID]:
-    """The credentials whose refresh was interrupted: whoever claimed them is gone."""
-    claimed = Credential.objects.filter(refreshing_since__isnull=False).only("pk", "refreshing_by")
+    """The credentials whose refresh was interrupted: whoever claimed them is gone.
+
+    What is quarantined is settled once it is released.
+    """
+    claimed = claim.refreshable().filter(refreshing_since__isnull=False).only("pk", "refreshing_by")
     return [row.pk for row in claimed if claim.is_abandoned(row, now=now())]

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from uuid import UUID
 
@@ -16,10 +16,9 @@ from django.utils import timezone
 
 from credentials.errors import ForgekeyError
 from credentials.models import Credential
-from credentials.models.credential import LENDABLE
 from credentials.services import processes
 from credentials.services.processes import Kind
-from credentials.services.refresh import heal, perform
+from credentials.services.refresh import claim, heal, perform
 from credentials.services.refresh.claim import Outcome, Result
 
 logger = logging.getLogger("credentials.refresh")
@@ -45,7 +44,8 @@ def once(*, now: Callable[[], datetime] = timezone.now) -> int:
         return 0
     refresher = Refresher(now=now)
     refresher.heal()
-    refresher.look()
+    while refresher.look():
+        refresher.wait_for_one()
     return refresher.finish()
 
 
@@ -102,23 +102,36 @@ class Refresher:
                 self._begin(pk, host)
         self._healed_at = time.monotonic()
 
-    def look(self) -> None:
-        """Begin what somebody waits for, then what is due."""
+    def look(self) -> int:
+        """Begin what somebody waits for, then what is due; how many are under way then.
+
+        What is left alone for a moment, and hosts that have enough to do, do not stand before the others.
+        """
         self._collect()
-        usable = Credential.objects.filter(
-            status__in=LENDABLE, owner__is_active=True, host__is_enabled=True, refresh_envelope__isnull=False
-        )
-        wanted = usable.filter(refresh_wanted_at__isnull=False).order_by("refresh_wanted_at")
-        due = usable.filter(refresh_due_at__lte=self._now()).order_by("refresh_due_at")
-        for rows in (wanted, due):
-            for pk, host in rows.values_list("pk", "host_id")[: AT_ONCE * 4]:
+        for rows in (
+            claim.refreshable().filter(refresh_wanted_at__isnull=False).order_by("refresh_wanted_at"),
+            claim.refreshable().filter(refresh_due_at__lte=self._now()).order_by("refresh_due_at"),
+        ):
+            free = rows.exclude(pk__in=self._left_alone()).exclude(host__in=self._busy_hosts())
+            for pk, host in free.values_list("pk", "host_id")[: AT_ONCE * 4]:
                 self._begin(pk, host)
+        return len(self._under_way)
+
+    def wait_for_one(self) -> None:
+        """Until something that is under way is through."""
+        wait([future for _host, future in self._under_way.values()], return_when=FIRST_COMPLETED)
+
+    def _left_alone(self) -> set[UUID]:
+        moment = time.monotonic()
+        self._not_before = {pk: until for pk, until in self._not_before.items() if until > moment}
+        return {*self._under_way, *self._not_before}
+
+    def _busy_hosts(self) -> list[UUID]:
+        busy = Counter(host for host, _future in self._under_way.values())
+        return [host for host, count in busy.items() if count >= AT_ONE_HOST]
 
     def _begin(self, pk: UUID, host: UUID) -> None:
-        busy = Counter(at for at, _future in self._under_way.values())
-        if pk in self._under_way or len(self._under_way) >= AT_ONCE or busy[host] >= AT_ONE_HOST:
-            return
-        if self._not_before.get(pk, 0.0) > time.monotonic():
+        if len(self._under_way) >= AT_ONCE or host in self._busy_hosts() or pk in self._left_alone():
             return
         self._has_begun = True
         self._under_way[pk] = (host, self._pool.submit(self._refresh, pk))
@@ -144,3 +157,5 @@ class Refresher:
                 self._not_before.pop(pk, None)
             elif result is None or result.outcome in _ASK_AGAIN:
                 self._not_before[pk] = time.monotonic() + _PAUSE
+            elif result.outcome is Outcome.NOT_POSSIBLE:
+                self._not_before[pk] = time.monotonic() + _HEAL_EVERY

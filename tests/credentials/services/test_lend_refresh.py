@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.utils import timezone
 
 from credentials.crypto.secret import Secret
 from credentials.errors import NoUsableCredential, RefreshUnavailable
-from credentials.models import AccessState, Credential, Lease, Status
+from credentials.models import AccessState, Credential, Host, Lease, Status
 from credentials.providers.tokens import Kind
 from credentials.services import clients, lend
 from credentials.services.lend import LeaseRequest, LentCredential
@@ -23,17 +22,6 @@ from tests.credentials.services.refresh.grants import Rotating, gitlab_at, pair
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def provider() -> Rotating:
-    return Rotating()
-
-
-@pytest.fixture
-def server(provider: Rotating) -> Iterator[Server]:
-    with Server(provider) as running:
-        yield running
 
 
 @pytest.fixture
@@ -124,3 +112,13 @@ def test_a_client_may_ask_for_longer_than_any_token_lives_and_gets_the_freshest(
     assert lent.password is not None
     assert lent.password.reveal() in provider.live
     assert provider.refreshed == 1
+
+
+def test_a_pair_whose_host_lost_its_oauth_client_says_who_has_to_act_and_not_try_again(
+    credential: Credential, server: Server, key: Secret
+) -> None:
+    Host.objects.update(client_secret_envelope=None)
+    with pytest.raises(NoUsableCredential) as caught:
+        ask(key, server)
+    assert caught.value.verdict.code is VerdictCode.RECONNECT_REQUIRED
+    assert server.seen == []

@@ -1,20 +1,27 @@
-"""Credentials with a refresh token: at the sandbox, and at a provider that counts what is alive."""
+"""Credentials with a refresh token: at the sandbox, and at a provider that counts what is alive; and what
+tests of their refresh share."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host
+from credentials.models import Credential, Host, Lease, ServiceClient
 from credentials.providers.tokens import Kind
-from credentials.services.refresh import schedule
+from credentials.services import processes, vault
+from credentials.services.processes import Kind as ProcessKind
+from credentials.services.refresh import loop, schedule
 from tests import builders
 from tests.credentials.providers.loopback import Reply, Seen, json_reply
 from tests.sandbox import RunningSandbox
@@ -142,3 +149,65 @@ class Rotating:
                     "scope": "read_repository read_user",
                 }
             )
+
+
+def opened(credential: Credential, field: Any = "access") -> str:
+    blob = credential.access_envelope if field == "access" else credential.refresh_envelope
+    assert blob is not None
+    return vault.unseal_after_audit(bytes(blob), credential.binding(field)).reveal()
+
+
+def lease_of(
+    credential: Credential, client: ServiceClient, *, minutes: float = 3, commit: bool = True
+) -> Lease:
+    now = timezone.now()
+    lease = Lease(
+        client=client,
+        credential=credential,
+        purpose="import",
+        chosen_because="only_one",
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+        reserved_until=now + timedelta(minutes=minutes),
+    )
+    if commit:
+        lease.save(force_insert=True)
+    return lease
+
+
+def claimed_by(credential: Credential, identity: str) -> None:
+    Credential.objects.filter(pk=credential.pk).update(
+        refreshing_since=credential.created_at, refreshing_by=f"{identity}#0123456789abcdef"
+    )
+
+
+def of_a_dead_process() -> str:
+    """The identity of a process of this machine that has ended."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    place, _pid, started = processes.identity().split(":")
+    return f"{place}:{pid}:{started}"
+
+
+@contextmanager
+def refresher() -> Iterator[None]:
+    """A refresher in a thread of this process: those of processes of their own are in tests/test_killed_refresh.py."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with processes.beating(ProcessKind.REFRESHER, clock=timezone.now):
+            ready.set()
+            loop.run(stop)
+        connection.close()
+
+    ready = threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait(20)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)

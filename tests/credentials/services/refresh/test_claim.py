@@ -21,7 +21,7 @@ from credentials.services.refresh import claim
 from credentials.services.refresh.claim import Claim, Outcome, Result
 from tests import builders
 from tests.clock import Clock
-from tests.credentials.services.refresh.grants import LIFE, gitlab_at, pair
+from tests.credentials.services.refresh.grants import LIFE, gitlab_at, lease_of, pair
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,24 +48,6 @@ def take(credential: Credential, **options: Any) -> Claim | Result:
 def outcome(credential: Credential, **options: Any) -> Outcome | None:
     taken = take(credential, **options)
     return taken.outcome if isinstance(taken, Result) else None
-
-
-def lease_of(
-    credential: Credential, client: ServiceClient, *, minutes: float = 3, commit: bool = True
-) -> Lease:
-    now = timezone.now()
-    lease = Lease(
-        client=client,
-        credential=credential,
-        purpose="import",
-        chosen_because="only_one",
-        created_at=now,
-        expires_at=now + timedelta(hours=1),
-        reserved_until=now + timedelta(minutes=minutes),
-    )
-    if commit:
-        lease.save(force_insert=True)
-    return lease
 
 
 def test_a_claim_is_committed_with_its_mark_and_its_event(credential: Credential) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -15,57 +15,20 @@ from django.utils import timezone
 
 from credentials.errors import RefreshUnavailable
 from credentials.models import Credential, Status
-from credentials.services import processes
-from credentials.services.processes import Kind
-from credentials.services.refresh import ensure, loop
+from credentials.services.refresh import ensure
 from tests import builders
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Reply, Server, json_reply
-from tests.credentials.services.refresh.grants import Rotating, gitlab_at, pair
-from tests.credentials.services.refresh.test_claim import lease_of
-from tests.credentials.services.refresh.test_perform import opened
+from tests.credentials.services.refresh.grants import Rotating, gitlab_at, lease_of, opened, pair, refresher
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def provider() -> Rotating:
-    return Rotating()
-
-
-@pytest.fixture
-def server(provider: Rotating) -> Iterator[Server]:
-    with Server(provider) as running:
-        yield running
-
-
-@pytest.fixture
 def credential(alice: User, provider: Rotating, server: Server) -> Credential:
     access, refresh = provider.first()
     return pair(alice, gitlab_at(server.url), token=access, refresh=refresh, ends=timedelta(seconds=10))
-
-
-@contextmanager
-def refresher() -> Iterator[None]:
-    """A refresher in a thread of this process; processes of its own are in tests/test_refresher.py."""
-    stop = threading.Event()
-
-    def work() -> None:
-        with processes.beating(Kind.REFRESHER, clock=timezone.now):
-            ready.set()
-            loop.run(stop)
-        connection.close()
-
-    ready = threading.Event()
-    thread = threading.Thread(target=work)
-    thread.start()
-    ready.wait(20)
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
 
 
 def test_a_token_that_lives_long_enough_costs_nothing(
@@ -152,11 +115,16 @@ def test_a_grant_that_has_ended_is_told_by_the_status(credential: Credential, pr
     assert ensure.fresh(credential, sleep=lambda seconds: None).status == Status.RECONNECT_REQUIRED
 
 
-def test_a_second_job_hears_until_when_the_first_one_needs_its_token(credential: Credential) -> None:
+@pytest.mark.parametrize("with_refresher", [False, True])
+def test_a_second_job_hears_at_once_until_when_the_first_one_needs_its_token(
+    credential: Credential, with_refresher: bool
+) -> None:
     Credential.objects.filter(pk=credential.pk).update(expires_at=timezone.now() + timedelta(seconds=40))
     lease_of(credential, builders.client()[0], minutes=10)
-    with pytest.raises(RefreshUnavailable) as caught:
+    begun = time.monotonic()
+    with refresher() if with_refresher else nullcontext(), pytest.raises(RefreshUnavailable) as caught:
         ensure.fresh(fresh(credential))
+    assert time.monotonic() - begun < 5
     assert caught.value.retry_after is not None
     assert timedelta(seconds=35) <= caught.value.retry_after <= timedelta(seconds=40)
 

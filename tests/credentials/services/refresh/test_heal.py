@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,22 +16,17 @@ from credentials.services.refresh import claim, heal, journal, perform
 from credentials.services.refresh.claim import Outcome
 from tests.clock import Clock
 from tests.credentials.providers.loopback import Server
-from tests.credentials.services.refresh.grants import Rotating, gitlab_at, pair
-from tests.credentials.services.refresh.test_perform import opened
+from tests.credentials.services.refresh.grants import (
+    Rotating,
+    claimed_by,
+    gitlab_at,
+    of_a_dead_process,
+    opened,
+    pair,
+)
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def provider() -> Rotating:
-    return Rotating()
-
-
-@pytest.fixture
-def server(provider: Rotating) -> Iterator[Server]:
-    with Server(provider) as running:
-        yield running
 
 
 @pytest.fixture
@@ -50,22 +44,6 @@ def die_before_the_database_has_it(credential: Credential, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(perform, "store", killed)
         perform.refresh(credential.pk, need=None, sleep=lambda seconds: None)
-
-
-def claimed_by(credential: Credential, identity: str) -> None:
-    Credential.objects.filter(pk=credential.pk).update(
-        refreshing_since=credential.created_at, refreshing_by=f"{identity}#0123456789abcdef"
-    )
-
-
-def of_a_dead_process() -> str:
-    """The identity of a process of this machine that has ended."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    place, _pid, started = processes.identity().split(":")
-    return f"{place}:{pid}:{started}"
 
 
 def test_an_answer_in_the_journal_is_stored_by_whoever_takes_the_claim_and_nobody_asks_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,30 +12,24 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Status
+from credentials.models import AuditEvent, Credential, Host, Status
 from credentials.services import processes
 from credentials.services.processes import Kind
-from credentials.services.refresh import loop
+from credentials.services.refresh import journal, loop
 from tests import builders
-from tests.credentials.providers.loopback import Reply, Server
-from tests.credentials.services.refresh.grants import Rotating, gitlab_at, pair
-from tests.credentials.services.refresh.test_claim import lease_of
-from tests.credentials.services.refresh.test_ensure import refresher
-from tests.credentials.services.refresh.test_heal import claimed_by, of_a_dead_process
+from tests.credentials.providers.loopback import Reply, Server, json_reply
+from tests.credentials.services.refresh.grants import (
+    Rotating,
+    claimed_by,
+    gitlab_at,
+    lease_of,
+    of_a_dead_process,
+    pair,
+    refresher,
+)
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def provider() -> Rotating:
-    return Rotating()
-
-
-@pytest.fixture
-def server(provider: Rotating) -> Iterator[Server]:
-    with Server(provider) as running:
-        yield running
 
 
 @pytest.fixture
@@ -73,6 +67,28 @@ def test_one_round_does_everything_that_is_due_where_no_refresher_runs(
     assert loop.once() == 1
     assert loop.once() == 0
     assert provider.calls == 1
+
+
+def test_one_round_does_everything_however_much_of_one_host_is_due(
+    alice: User, server: Server, provider: Rotating
+) -> None:
+    provider.before = lambda number: json_reply({"access_token": f"at-new-{number}", "expires_in": 7200})
+    host = gitlab_at(server.url)
+    for number in range(20):
+        pair(alice, host, token=f"at-{number}", refresh=f"rt-{number}", ends=timedelta(0))
+    assert loop.once() == 20
+
+
+def test_what_cannot_be_refreshed_is_not_looked_at_again_and_again(
+    credential: Credential, server: Server
+) -> None:
+    Host.objects.update(client_secret_envelope=None)
+    before = AuditEvent.objects.count()
+    with refresher():
+        time.sleep(1.0)
+    assert server.seen == []
+    assert AuditEvent.objects.count() == before
+    assert not journal.folder().exists()
 
 
 def test_where_a_refresher_runs_others_leave_it_to_it(credential: Credential, provider: Rotating) -> None:
@@ -118,7 +134,7 @@ def test_a_host_that_hangs_does_not_keep_another_ones_tokens_from_being_renewed(
             client_id="c",
             client_secret=Secret("s"),
         )
-        for number in range(loop.AT_ONCE + 4):
+        for number in range(loop.AT_ONCE * 4 + 6):
             pair(alice, host, token=f"at-{number}", refresh=f"rt-{number}", ends=timedelta(0))
         with refresher():
             until(lambda: fresh(credential).generation == 2, seconds=8)

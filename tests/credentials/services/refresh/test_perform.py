@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,6 +24,7 @@ from tests.credentials.services.refresh.grants import (
     CALLBACK,
     Rotating,
     gitlab_at,
+    opened,
     pair,
     sandbox_pair,
 )
@@ -37,17 +37,6 @@ ALWAYS = timedelta(days=1)
 
 
 @pytest.fixture
-def provider() -> Rotating:
-    return Rotating()
-
-
-@pytest.fixture
-def server(provider: Rotating) -> Iterator[Server]:
-    with Server(provider) as running:
-        yield running
-
-
-@pytest.fixture
 def credential(alice: User, provider: Rotating, server: Server) -> Credential:
     access, refresh = provider.first()
     return pair(alice, gitlab_at(server.url), token=access, refresh=refresh, ends=timedelta(minutes=1))
@@ -57,12 +46,6 @@ def refresh(credential: Credential, **options: Any) -> Result:
     return perform.refresh(
         credential.pk, **{"need": timedelta(minutes=30), "sleep": lambda seconds: None, **options}
     )
-
-
-def opened(credential: Credential, field: Any = "access") -> str:
-    blob = credential.access_envelope if field == "access" else credential.refresh_envelope
-    assert blob is not None
-    return vault.unseal_after_audit(bytes(blob), credential.binding(field)).reveal()
 
 
 # --- A success ----------------------------------------------------------------------------------------

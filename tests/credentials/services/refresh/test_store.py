@@ -15,8 +15,7 @@ from credentials.services.refresh.claim import Outcome
 from credentials.services.refresh.journal import Pair
 from credentials.services.refresh.store import store
 from tests import builders
-from tests.credentials.services.refresh.grants import gitlab_at, pair
-from tests.credentials.services.refresh.test_perform import opened
+from tests.credentials.services.refresh.grants import gitlab_at, opened, pair
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db
