@@ -39,7 +39,8 @@ class Revocation(models.Model):
     The envelopes are those of the credential (or, for ``declined``, of the connection that was never
     confirmed), still bound to its ``row``, owner and ``generation``, and are destroyed as soon as the state is
     final. Names are copied, so that the receipt outlives its credential. ``in_doubt``: a refresh was under way
-    when the credential was closed, so the host may have made a newer pair out of this one. Until
+    when the credential was closed, so the host may have made a newer pair out of this one. ``mark`` names the
+    refresh that a late pair came from. Until
     ``claimed_until`` one process is asking; ``attempts`` is also what its answer is compared with.
     ``accepted_at`` is when the host first said that it would revoke the token, ``verified_at`` when it was
     seen to refuse it, ``acknowledged_at`` when its owner said that the rest was done by hand.
@@ -72,6 +73,7 @@ class Revocation(models.Model):
     )
     evidence = models.CharField(_("evidence"), max_length=300, blank=True)
     manual_url = models.URLField(_("where to do it by hand"), max_length=500, blank=True)
+    mark = models.CharField(max_length=100, blank=True, editable=False)
     in_doubt = models.BooleanField(default=False, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)

@@ -187,7 +187,9 @@ def _store(
     created = credential.generation == 0
     lock_active(credential.owner)
     if not created:
-        give_up_secret(_lock_unchanged(credential), for_the_sake_of=login.token, now=now)
+        current = _lock_unchanged(credential)
+        _refuse_half_a_pair(current, login.token)
+        give_up_secret(current, for_the_sake_of=login.token, now=now)
     credential.kind = login.kind.value
     credential.email, credential.username = entry.email, entry.username
     credential.label = entry.label or credential.label
@@ -213,6 +215,13 @@ def refuse_quarantined(current: Credential) -> None:
     """Raises Conflict for one that only an administrator puts back into use: no new token does it."""
     if current.status == Status.QUARANTINED:
         raise Conflict(_("This connection is quarantined. An administrator can release it."))
+
+
+def _refuse_half_a_pair(current: Credential, token: Secret) -> None:
+    """Raises Conflict where the token is the access token of the pair that is there: without its other half it
+    would end within hours, and the other half would be lost."""
+    if current.is_renewable and bytes(current.fingerprint or b"") == vault.fingerprint(token):
+        raise Conflict(_("This token belongs to the connection that is there, which renews it by itself."))
 
 
 def give_up_secret(current: Credential, *, for_the_sake_of: Secret, now: datetime) -> None:

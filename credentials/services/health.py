@@ -114,8 +114,9 @@ def _state(duty: PeriodicDuty, row: Duty | None, now: datetime) -> DutyState:
 
 def process_states(*, now: datetime) -> list[ProcessHealth]:
     """Every process that showed itself lately, those that live first."""
+    rows = Process.objects.exclude(kind=Kind.PASSING)
     alive = {row.pk for kind in Kind for row in processes.alive(kind, now)}
-    states = [ProcessHealth(row=row, is_alive=row.pk in alive) for row in Process.objects.all()]
+    states = [ProcessHealth(row=row, is_alive=row.pk in alive) for row in rows]
     return sorted(states, key=lambda state: (not state.is_alive, state.row.kind, state.row.pk))
 
 

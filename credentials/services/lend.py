@@ -320,7 +320,8 @@ def _lease(found: _Found, chosen: Candidate, request: LeaseRequest, *, now: date
         chosen_because=str(found.choice.because),
         created_at=now,
         expires_at=now + conf.lease_duration,
-        reserved_until=now + timedelta(seconds=request.min_valid_seconds),
+        # No longer than the lease: a token that is never free could never be refreshed.
+        reserved_until=now + min(timedelta(seconds=request.min_valid_seconds), conf.lease_duration),
     )
 
 

@@ -203,9 +203,10 @@ def _store_grant(
     found: Look,
     now: datetime,
 ) -> Connected:
+    # The person before what waits, as everybody does who closes both.
+    lock_active(pending.user)
     if not PendingConnection.objects.select_for_update().filter(pk=pending.pk).exists():
         raise Conflict(_("This connection was confirmed already."))
-    lock_active(pending.user)
     credential = _reconnected(pending) or new_credential(owner=pending.user, host=pending.host)
     created = credential.generation == 0
     if not created:

@@ -46,6 +46,8 @@ class Kind(StrEnum):
 
     WORKER = "worker"
     REFRESHER = "refresher"
+    # A web process or a command that refreshes a token because no refresher runs.
+    PASSING = "passing"
 
 
 class Watch:

@@ -184,7 +184,12 @@ def reserved_until(row: Credential, *, now: datetime) -> datetime | None:
         return None
     if row.expires_at is None or row.expires_at <= now:
         return None
-    held = row.leases.filter(ended_at=None, reserved_until__gt=now).order_by("-reserved_until")
+    # What a clock has promised that was set back since would hold the token for as long as it was ahead.
+    soon = now + schedule.SKEW
+    if row.sealed_at is not None and row.sealed_at > soon:
+        return None
+    held = row.leases.filter(ended_at=None, reserved_until__gt=now, created_at__lte=soon)
+    held = held.order_by("-reserved_until")
     until = held.values_list("reserved_until", flat=True).first()
     return min(until, row.expires_at) if until is not None else None
 

@@ -13,7 +13,7 @@ from credentials.conf import conf
 from credentials.errors import AuditUnavailable, ConfigurationError, CryptoError, RefreshUnavailable
 from credentials.models import Credential
 from credentials.models.credential import LENDABLE
-from credentials.services import processes
+from credentials.services import database, processes
 from credentials.services.processes import Kind
 from credentials.services.refresh import claim, perform, schedule
 from credentials.services.refresh.claim import Outcome
@@ -66,7 +66,7 @@ def settled(
 
     Raises RefreshUnavailable where it takes longer than a call may.
     """
-    if processes.alive(Kind.REFRESHER, now()):
+    if processes.alive(Kind.REFRESHER, database.now()):
         _wait_until(lambda row: row.refreshing_since is None, credential, sleep=sleep)
     else:
         _here(credential, timedelta(0), None, now=now, sleep=sleep)
@@ -101,7 +101,7 @@ def _through_refresher(
 ) -> datetime | None:
     """Have it done; when to ask again, where that is known."""
     need = max(min_valid, schedule.MARGIN)
-    if not processes.alive(Kind.REFRESHER, now()):
+    if not processes.alive(Kind.REFRESHER, database.now()):
         return _here(credential, need, distrust, now=now, sleep=sleep)
     known = claim.refusal(_as_it_is(credential), need=need, distrust=distrust, now=now())
     rows = Credential.objects.filter(pk=credential.pk, generation=credential.generation)

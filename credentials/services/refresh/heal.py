@@ -29,7 +29,12 @@ def replay(*, now: Callable[[], datetime] = timezone.now) -> int:
     for entry, pair in journal.entries():
         if not _is_left(pair, now=now()):
             continue
-        outcome = store(pair, now=now())
+        try:
+            outcome = store(pair, now=now())
+        except Exception as problem:
+            # One that cannot be stored must not stand before the others, nor end the refresher.
+            logger.error("%s of the refresh journal waits: %s", entry.path.name, type(problem).__name__)
+            continue
         entry.remove()
         replayed += 1
         logger.warning("an answer out of the refresh journal: %s", outcome.value)

@@ -76,6 +76,7 @@ class Entry:
     def remove(self) -> None:
         """The database has it, or there was no answer."""
         self.path.unlink(missing_ok=True)
+        _sync_folder()
 
 
 def folder() -> Path:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from credentials.errors import ForgekeyError
 from credentials.models import Credential
-from credentials.services import processes
+from credentials.services import database, processes
 from credentials.services.processes import Kind
 from credentials.services.refresh import claim, heal, perform
 from credentials.services.refresh.claim import Outcome, Result
@@ -40,7 +40,7 @@ def run(stop: threading.Event, *, now: Callable[[], datetime] = timezone.now) ->
 
 def once(*, now: Callable[[], datetime] = timezone.now) -> int:
     """Everything that is due at this moment, where no refresher runs; how many tokens were renewed."""
-    if processes.alive(Kind.REFRESHER, now()):
+    if processes.alive(Kind.REFRESHER, database.now()):
         return 0
     refresher = Refresher(now=now)
     refresher.heal()

@@ -23,8 +23,9 @@ from credentials.errors import (
 from credentials.models import AuditEvent, Credential, Host, Status
 from credentials.models.audit import Action
 from credentials.providers.grants import CLIENT_REFUSED, OAuthGrant
-from credentials.services import audit, changes, hosts, oauth, vault
+from credentials.services import audit, changes, database, hosts, oauth, processes, vault
 from credentials.services.logins import subject_of
+from credentials.services.processes import Kind
 from credentials.services.refresh import claim, heal, journal, schedule
 from credentials.services.refresh.claim import ACTOR, Claim, Outcome, Result
 from credentials.services.refresh.journal import Entry, Pair
@@ -58,6 +59,8 @@ def refresh(
     """
     vault.prove_sealing()
     vault.purpose_key(vault.FINGERPRINT)
+    # Whoever finds the claim asks whether this process lives; one call is shorter than its sign of life lasts.
+    processes.beat(Kind.PASSING, now=database.now())
     mark = claim.new_mark()
     entry = journal.prepare(f"{credential_id}.{mark.rpartition('#')[2]}")
     with claim.in_flight(mark):
@@ -233,19 +236,22 @@ def _failed(taken: Claim, problem: Exception, *, now: datetime) -> Result:
     evidence = problem.evidence if isinstance(problem, ProviderError) else type(problem).__name__
     with transaction.atomic():
         claim.give_back(taken, failures=failures, due_at=until)
+        is_news = evidence in CLIENT_REFUSED and _note_refused_client(row.host, now=now)
         # An outage is told once, not every quarter of an hour.
         if failures == 1:
             audit.record(
                 "credential.refresh_failed", actor=ACTOR, subject=subject_of(row), data={"reason": evidence}
             )
-        if evidence in CLIENT_REFUSED:
-            _note_refused_client(row.host, evidence, now=now)
+        if is_news:
+            audit.record(
+                "host.client_refused",
+                actor=ACTOR,
+                subject=hosts.subject_of(row.host),
+                data={"reason": evidence},
+            )
     return Result(outcome=Outcome.FAILED, until=until)
 
 
-def _note_refused_client(host: Host, evidence: str, *, now: datetime) -> None:
-    """It is the operator's to mend; nobody has to connect again for it."""
-    if Host.objects.filter(pk=host.pk, client_refused_since=None).update(client_refused_since=now):
-        audit.record(
-            "host.client_refused", actor=ACTOR, subject=hosts.subject_of(host), data={"reason": evidence}
-        )
+def _note_refused_client(host: Host, *, now: datetime) -> bool:
+    """It is the operator's to mend; nobody has to connect again for it. Whether it is news."""
+    return bool(Host.objects.filter(pk=host.pk, client_refused_since=None).update(client_refused_since=now))

@@ -7,7 +7,8 @@ from datetime import datetime
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from credentials.models import Credential, Host, Revocation, RevocationReason, Status
+from credentials.models import AuditEvent, Credential, Host, Revocation, RevocationReason, Status
+from credentials.models.audit import Action
 from credentials.services import audit, changes, hosts, vault
 from credentials.services.logins import subject_of
 from credentials.services.refresh import schedule
@@ -23,19 +24,25 @@ def store(pair: Pair, *, now: datetime) -> Outcome:
     meanwhile: the pair then waits to be revoked. Raises DatabaseError, AuditUnavailable: try again.
     """
     with transaction.atomic(durable=True):
+        if _is_stored(pair):
+            return Outcome.REFRESHED
         rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
         row = rows.filter(pk=pair.credential).first()
-        if row is not None and row.is_connected:
-            if row.generation == pair.generation - 1:
-                _replace(row, pair, now=now)
-                return Outcome.REFRESHED
-            if (
-                row.generation == pair.generation
-                and bytes(row.access_envelope or b"") == pair.access_envelope
-            ):
-                return Outcome.REFRESHED
+        if row is not None and row.is_connected and row.generation == pair.generation - 1:
+            _replace(row, pair, now=now)
+            return Outcome.REFRESHED
         _revoke(row or _remembered(pair), pair, now=now)
     return Outcome.LATE
+
+
+def _is_stored(pair: Pair) -> bool:
+    """Whether this very pair was in its row once, whatever came after: it is then nobody's late answer."""
+    return AuditEvent.objects.filter(
+        subject_kind="credential",
+        subject_id=str(pair.credential),
+        action=Action.CREDENTIAL_REFRESHED,
+        reference=pair.by,
+    ).exists()
 
 
 def _replace(row: Credential, pair: Pair, *, now: datetime) -> None:
@@ -52,10 +59,13 @@ def _replace(row: Credential, pair: Pair, *, now: datetime) -> None:
         row.scopes = list(pair.scopes)
     _settle_status(row)
     row.save()
+    # The host before the trail, as everybody does who changes one.
+    is_accepted_again = _note_accepted_client(row.host)
     audit.record(
         "credential.refreshed",
         actor=ACTOR,
         subject=subject_of(row),
+        reference=pair.by,
         data={
             "generation": row.generation,
             "status_before": before,
@@ -63,7 +73,8 @@ def _replace(row: Credential, pair: Pair, *, now: datetime) -> None:
             "envelope_mac": vault.envelope_mac(row),
         },
     )
-    _note_accepted_client(row.host)
+    if is_accepted_again:
+        audit.record("host.client_accepted", actor=ACTOR, subject=hosts.subject_of(row.host))
     changes.status_changed(row, before=before, now=now)
 
 
@@ -75,9 +86,9 @@ def _settle_status(row: Credential) -> None:
         row.status, row.status_detail = Status.UNVERIFIED, ""
 
 
-def _note_accepted_client(host: Host) -> None:
-    if Host.objects.filter(pk=host.pk, client_refused_since__isnull=False).update(client_refused_since=None):
-        audit.record("host.client_accepted", actor=ACTOR, subject=hosts.subject_of(host))
+def _note_accepted_client(host: Host) -> bool:
+    refused = Host.objects.filter(pk=host.pk, client_refused_since__isnull=False)
+    return bool(refused.update(client_refused_since=None))
 
 
 def _remembered(pair: Pair) -> Credential:
@@ -94,8 +105,8 @@ def _remembered(pair: Pair) -> Credential:
 
 
 def _revoke(row: Credential, pair: Pair, *, now: datetime) -> None:
-    # The answer of one refresh may be stored by two: by whoever asked, and out of the journal.
-    if Revocation.objects.filter(row=pair.credential, generation=pair.generation).exists():
+    # The answer of one refresh may be brought by two: by whoever asked, and out of the journal.
+    if Revocation.objects.filter(row=pair.credential, mark=pair.by).exists():
         return
     requests.of_envelopes(
         row,
@@ -104,5 +115,6 @@ def _revoke(row: Credential, pair: Pair, *, now: datetime) -> None:
         generation=pair.generation,
         key_id=pair.key_id,
         reason=RevocationReason.LATE_REFRESH,
+        mark=pair.by,
         now=now,
     )

@@ -74,16 +74,18 @@ def of_envelopes(
     generation: int,
     key_id: str,
     reason: RevocationReason,
+    mark: str = "",
     now: datetime,
 ) -> Revocation:
-    """A revocation of a pair that came too late, sealed for ``credential`` at ``generation``.
+    """A revocation of a pair that came too late, sealed for ``credential`` at ``generation``, out of the
+    refresh that ``mark`` names.
 
     The credential's row may be gone. What was in doubt about its older pairs is settled by it: the pair
     that nobody knew of is this one.
     """
     made = _from_credential(credential, reason=reason, now=now)
     made.credential = Credential.objects.select_for_update(of=("self",)).filter(pk=credential.pk).first()
-    made.generation, made.key_id = generation, key_id
+    made.generation, made.key_id, made.mark = generation, key_id, mark
     made.access_envelope, made.refresh_envelope = access_envelope, refresh_envelope
     made.save(force_insert=True)
     _settle_doubt(credential, now=now)

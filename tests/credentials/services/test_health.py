@@ -109,7 +109,7 @@ def test_where_all_is_well_nothing_waits(alice: User) -> None:
 
 
 def test_renewable_credentials_are_counted_and_those_that_wait_or_fail(alice: User) -> None:
-    host = builders.host("gitlab")
+    host = builders.host("gitlab", client_id="client", client_secret=Secret("secret"))
     for fields in (
         {"refresh_due_at": NOW + HOUR},
         {"refresh_due_at": NOW - 6 * MINUTE},

@@ -121,6 +121,17 @@ def test_no_promise_outlasts_the_token(credential: Credential, backend: ServiceC
     assert isinstance(take(credential, now=clock), Claim)
 
 
+def test_a_promise_of_a_clock_that_was_set_back_since_holds_nothing(
+    credential: Credential, backend: ServiceClient
+) -> None:
+    clock = Clock()
+    ahead = timedelta(days=1)
+    lease = lease_of(credential, backend)
+    lease.created_at, lease.reserved_until = clock() + ahead, clock() + ahead + timedelta(minutes=5)
+    lease.save()
+    assert isinstance(take(credential, now=clock), Claim)
+
+
 def test_a_token_that_the_host_refused_is_no_use_to_any_job(
     credential: Credential, backend: ServiceClient
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -106,6 +108,22 @@ def test_an_answer_whose_person_was_deleted_meanwhile_is_revoked_too(
 
     late = Revocation.objects.get(reason=RevocationReason.LATE_REFRESH)
     assert (late.row, late.owner_name, late.credential) == (credential.pk, "alice", None)
+
+
+def test_an_answer_that_cannot_be_stored_does_not_stand_before_the_others(
+    credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Credential.objects.filter(pk=credential.pk).update(refresh_due_at=credential.created_at)
+    die_before_the_database_has_it(credential, monkeypatch)
+    ((entry, pair),) = journal.entries()
+    poison = journal.prepare("0-poison")
+    poison.write(replace(pair, credential=uuid4(), host=uuid4(), by="place:1:2#abc"))
+    os.utime(poison.path, (0, 0))
+
+    assert heal.replay() == 1
+    assert fresh(credential).generation == 2
+    assert not entry.path.exists()
+    assert poison.path.exists(), "it stays for a person to look at"
 
 
 def test_a_claim_of_somebody_who_is_gone_is_found_and_asked_about_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -85,13 +86,38 @@ def test_a_pair_whose_account_was_connected_anew_meanwhile_does_not_take_its_pla
     credential: Credential,
 ) -> None:
     brought = answer(credential)
-    newer = answer(credential, access="at-3", refresh="rt-3")
+    newer = replace(answer(credential, access="at-3", refresh="rt-3"), by="place:1:2#def")
     assert store(newer, now=timezone.now()) is Outcome.REFRESHED
 
     assert store(brought, now=timezone.now()) is Outcome.LATE
 
     assert opened(fresh(credential)) == "at-3"
     assert Revocation.objects.filter(reason=RevocationReason.LATE_REFRESH).count() == 1
+
+
+def test_an_answer_that_was_stored_once_is_never_revoked_however_late_it_is_brought_again(
+    credential: Credential,
+) -> None:
+    brought = answer(credential)
+    store(brought, now=timezone.now())
+    store(replace(answer(fresh(credential), access="at-3"), by="place:1:2#def"), now=timezone.now())
+
+    assert store(brought, now=timezone.now()) is Outcome.REFRESHED
+
+    assert opened(fresh(credential)) == "at-3"
+    assert not Revocation.objects.exists()
+
+
+def test_a_late_pair_is_revoked_though_another_token_of_the_same_generation_is(
+    credential: Credential,
+) -> None:
+    brought = answer(credential)
+    Credential.objects.filter(pk=credential.pk).update(generation=2)
+    disconnect.close(actor=builders.SYSTEM, credential=fresh(credential), now=timezone.now())
+    assert Revocation.objects.get().generation == 2
+
+    assert store(brought, now=timezone.now()) is Outcome.LATE
+    assert Revocation.objects.filter(mark=brought.by, generation=2).count() == 1
 
 
 def test_what_was_quarantined_meanwhile_keeps_its_grant_and_stays_out_of_use(
