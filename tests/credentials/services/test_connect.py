@@ -15,6 +15,7 @@ from credentials.services.audit import Actor
 from credentials.services.connect import Connected, ManualEntry
 from credentials.verdicts import VerdictCode
 from tests import builders
+from tests.credentials.services.refresh.grants import opened, sandbox_pair
 from tests.sandbox import Minted, RunningSandbox
 
 pytestmark = pytest.mark.django_db
@@ -214,3 +215,17 @@ def test_a_label_is_renamed_and_an_endless_one_refused(alice: User) -> None:
         connect.rename(actor=Actor.user(alice), credential=credential, label="x" * 101)
 
     assert Credential.objects.get().label == "laptop"
+
+
+def test_pasting_one_half_of_a_pair_that_renews_itself_loses_the_other_half_to_nobody(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host = builders.sandbox_host(sandbox, "gitlab")
+    pair = sandbox_pair(sandbox, alice, host)
+    access = opened(pair)
+
+    with pytest.raises(Conflict, match="renews it by itself"):
+        paste(alice, "gitlab", access)
+
+    pair.refresh_from_db()
+    assert (pair.kind, pair.generation, pair.is_renewable) == ("oauth", 1, True)

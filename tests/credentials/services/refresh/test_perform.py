@@ -12,9 +12,9 @@ from django.db import OperationalError, connection
 
 from credentials.crypto.secret import Secret
 from credentials.errors import AuditUnavailable, CryptoError
-from credentials.models import AuditEvent, Credential, Status
+from credentials.models import AuditEvent, Credential, Process, Status
 from credentials.providers.tokens import Kind
-from credentials.services import audit, audit_proof, hosts, vault
+from credentials.services import audit, audit_proof, hosts, processes, vault
 from credentials.services.refresh import journal, perform
 from credentials.services.refresh.claim import Outcome, Result
 from tests import builders
@@ -331,3 +331,8 @@ def test_the_event_of_the_claim_is_durable_before_the_refresh_token_is_opened(
     assert server.seen == []
     assert fresh(credential).refreshing_since is None
     assert list(journal.folder().iterdir()) == []
+
+
+def test_a_process_shows_itself_before_it_claims(credential: Credential, provider: Rotating) -> None:
+    refresh(credential)
+    assert Process.objects.filter(pk=processes.identity()).exists()
