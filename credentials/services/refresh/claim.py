@@ -168,13 +168,16 @@ def is_possible(row: Credential) -> bool:
 def reserved_until(row: Credential, *, now: datetime) -> datetime | None:
     """Until when a job was promised the present token, where a refresh would end it; None where it is free.
 
-    No promise outlasts the token itself.
+    No promise outlasts the token itself. One made by a clock that has been set back since does not count: nobody
+    knows when it ends, and it would bar the token for as long as the clock was ahead.
     """
     if not registry.get(row.host.provider).refresh_ends_access:
         return None
     if row.expires_at is None or row.expires_at <= now:
         return None
-    held = row.leases.filter(ended_at=None, reserved_until__gt=now).order_by("-reserved_until")
+    held = row.leases.filter(
+        ended_at=None, reserved_until__gt=now, created_at__lte=now + schedule.SKEW
+    ).order_by("-reserved_until")
     until = held.values_list("reserved_until", flat=True).first()
     return min(until, row.expires_at) if until is not None else None
 
