@@ -137,7 +137,7 @@ class Sandbox:
             self.running.control(SLUG, "POST", "faults", fields)
 
 
-PROVIDERS = {"toolkit": Toolkit, "sandbox": Sandbox}
+PROVIDERS: dict[str, type[Toolkit | Sandbox]] = {"toolkit": Toolkit, "sandbox": Sandbox}
 
 
 @dataclass(kw_only=True)
