@@ -95,7 +95,9 @@ def _remembered(pair: Pair) -> Credential:
 
 def _revoke(row: Credential, pair: Pair, *, now: datetime) -> None:
     # The answer of one refresh may be stored by two: by whoever asked, and out of the journal.
-    if Revocation.objects.filter(row=pair.credential, generation=pair.generation).exists():
+    # By the envelope: whoever connected the account anew gave another pair the same generation.
+    same = Revocation.objects.filter(row=pair.credential, access_envelope=pair.access_envelope)
+    if same.exists():
         return
     requests.of_envelopes(
         row,

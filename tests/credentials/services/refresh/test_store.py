@@ -95,6 +95,22 @@ def test_a_pair_whose_account_was_connected_anew_meanwhile_does_not_take_its_pla
     assert Revocation.objects.filter(reason=RevocationReason.LATE_REFRESH).count() == 1
 
 
+def test_a_late_pair_is_revoked_although_the_disconnected_one_had_the_same_generation(
+    credential: Credential,
+) -> None:
+    brought = answer(credential)
+    assert store(answer(credential, access="at-3", refresh="rt-3"), now=timezone.now()) is Outcome.REFRESHED
+    disconnect.close(actor=builders.SYSTEM, credential=fresh(credential), now=timezone.now())
+
+    assert store(brought, now=timezone.now()) is Outcome.LATE
+
+    waiting = Revocation.objects.filter(row=credential.pk, generation=2)
+    opens = [
+        vault.unseal_after_audit(bytes(one.access_envelope or b""), one.binding("access")) for one in waiting
+    ]
+    assert sorted(token.reveal() for token in opens) == ["at-2", "at-3"]
+
+
 def test_what_was_quarantined_meanwhile_keeps_its_grant_and_stays_out_of_use(
     credential: Credential,
 ) -> None:
