@@ -137,7 +137,7 @@ class Sandbox:
             self.running.control(SLUG, "POST", "faults", fields)
 
 
-PROVIDERS = {"toolkit": Toolkit, "sandbox": Sandbox}
+PROVIDERS: dict[str, type[Toolkit | Sandbox]] = {"toolkit": Toolkit, "sandbox": Sandbox}
 
 
 @dataclass(kw_only=True)
@@ -225,6 +225,8 @@ def set_up(
     The environment is set here, before Django reads it; processes inherit it. ``disk`` is where a server of its
     own keeps its data.
     """
+    # Told to end, it cleans up: processes and servers of a run must not outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forgekey-bench-")))
         server = None if database else stack.enter_context(_own_server(connections, disk))

@@ -178,7 +178,8 @@ def is_possible(row: Credential) -> bool:
 def reserved_until(row: Credential, *, now: datetime) -> datetime | None:
     """Until when a job was promised the present token, where a refresh would end it; None where it is free.
 
-    No promise outlasts the token itself.
+    No promise outlasts the token itself. One made by a clock that has been set back since does not count: nobody
+    knows when it ends, and it would bar the token for as long as the clock was ahead.
     """
     if not registry.get(row.host.provider).refresh_ends_access:
         return None

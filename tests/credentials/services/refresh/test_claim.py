@@ -94,6 +94,14 @@ def test_a_credential_that_is_gone_is_no_error(credential: Credential) -> None:
     assert outcome(credential) is Outcome.NOT_POSSIBLE
 
 
+def test_what_was_promised_while_the_clock_was_a_day_ahead_bars_no_token_for_a_day(
+    credential: Credential, backend: ServiceClient
+) -> None:
+    lease_of(credential, backend)
+    assert outcome(credential, now=Clock(timezone.now() - timedelta(seconds=30))) is Outcome.RESERVED
+    assert outcome(credential, now=Clock(timezone.now() - timedelta(days=1))) is None
+
+
 def test_a_job_keeps_its_token_until_its_time_is_over_or_it_says_that_it_is_done(
     credential: Credential, backend: ServiceClient
 ) -> None:
