@@ -382,7 +382,7 @@ def test_a_lend_that_waits_for_the_quarantine_to_commit_lends_nothing(alice: Use
         wait_until_blocked()
     thread.join()
 
-    assert isinstance(caught[0], Conflict)
+    assert isinstance(caught[0], NoUsableCredential)
     assert not Lease.objects.exists()
 
 
