@@ -27,6 +27,9 @@ from credentials.models.credential import WITHDRAWN
 from credentials.services import audit, changes, dependents, disconnect, pending, quarantine
 from credentials.services.audit import Actor, Subject
 
+# Of these a release only, by a person, makes something that can be handed over: they stay what they are.
+_STRONGER = (QuarantineReason.ADMINISTRATOR, QuarantineReason.PANIC)
+
 _actor: ContextVar[Actor | None] = ContextVar("forgekey_acting", default=None)
 
 
@@ -102,8 +105,10 @@ def stop(
     to_close = live.none() if kept is None else live.exclude(pk__in=kept)
     taken = 0
     for rows, why in ((for_later, QuarantineReason.KEPT), (to_close, QuarantineReason.OFFBOARDING)):
-        other = rows.exclude(status=Status.QUARANTINED, quarantine_reason=why).order_by("pk")
-        taken += len(quarantine.withdraw(other, actor=actor, reason=why, now=now))
+        other = rows.exclude(status=Status.QUARANTINED, quarantine_reason__in=(why, *_STRONGER))
+        taken += len(quarantine.withdraw(other.order_by("pk"), actor=actor, reason=why, now=now))
+        is_kept = why is QuarantineReason.KEPT
+        taken += rows.exclude(is_kept=is_kept).update(is_kept=is_kept)
     if not (was_active or taken or declined):
         return False
     _announce(actor=actor, user=user, reason=reason, dark=dark, credentials=live.count(), now=now)

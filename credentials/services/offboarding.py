@@ -24,7 +24,6 @@ from credentials.models import (
     Credential,
     Organization,
     PendingConnection,
-    QuarantineReason,
     Revocation,
     RevocationReason,
     RevocationState,
@@ -232,14 +231,12 @@ def close_inactive(*, actor: Actor, now: datetime) -> int:
 
     What somebody has decided to keep stays in quarantine.
     """
-    live = Credential.objects.exclude(status=Status.DISCONNECTED).exclude(
-        quarantine_reason=QuarantineReason.KEPT, status=Status.QUARANTINED
-    )
+    live = Credential.objects.exclude(status=Status.DISCONNECTED).exclude(is_kept=True)
     gone = get_user_model()._default_manager.filter(is_active=False)
     holding = Q(pk__in=live.values("owner")) | Q(pk__in=PendingConnection.objects.values("user"))
     closed = 0
     for user in gone.filter(holding).order_by("pk")[:PEOPLE_AT_ONCE]:
-        kept = Credential.objects.filter(owner=user, quarantine_reason=QuarantineReason.KEPT)
+        kept = Credential.objects.filter(owner=user, is_kept=True)
         departures.stop(actor=actor, user=user, now=now, kept=list(kept.values_list("pk", flat=True)))
         for credential in live.filter(owner=user).select_related("host", "owner"):
             taken = disconnect.close(

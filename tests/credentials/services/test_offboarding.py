@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.errors import ForgekeyError, InputInvalid, NoUsableCredential
+from credentials.errors import Conflict, ForgekeyError, InputInvalid, NoUsableCredential
 from credentials.models import (
     AuditEvent,
     Credential,
@@ -33,6 +33,7 @@ from credentials.services import (
     lend,
     offboarding,
     pending,
+    quarantine,
     vault,
     verify,
 )
@@ -233,6 +234,34 @@ def test_without_revoking_everything_stays_quarantined_until_somebody_decides(al
 
     assert outcomes(leave(alice, hand_over={credential.pk: bob})) == {credential.pk: Outcome.HANDED_OVER}
     assert fresh(credential).owner == bob
+
+
+@pytest.mark.parametrize("reason", [QuarantineReason.PANIC, QuarantineReason.ADMINISTRATOR])
+def test_what_was_stopped_before_is_kept_and_still_not_handed_over(
+    alice: User, bob: User, reason: QuarantineReason
+) -> None:
+    credential = builders.credential(alice, builders.host())
+    quarantine.quarantine(actor=builders.SYSTEM, credential=credential, reason=reason, now=timezone.now())
+
+    leave(alice, revoke=False)
+
+    with pytest.raises(Conflict):
+        leave(alice, hand_over={credential.pk: bob})
+    assert fresh(credential).quarantine_reason == reason
+    assert offboarding.close_inactive(actor=builders.SYSTEM, now=timezone.now()) == 0
+    assert outcomes(leave(alice)) == {credential.pk: Outcome.PENDING}, "somebody has decided"
+
+
+@pytest.mark.parametrize("reason", [QuarantineReason.PANIC, QuarantineReason.ADMINISTRATOR])
+def test_the_duty_closes_what_was_stopped_before_its_owner_left(
+    alice: User, reason: QuarantineReason
+) -> None:
+    credential = builders.credential(alice, builders.host())
+    quarantine.quarantine(actor=builders.SYSTEM, credential=credential, reason=reason, now=timezone.now())
+    alice.is_active = False
+    alice.save()
+
+    assert offboarding.close_inactive(actor=builders.SYSTEM, now=timezone.now()) == 1
 
 
 def test_a_wrong_list_changes_nothing(alice: User, bob: User, charlie: User) -> None:
