@@ -105,8 +105,8 @@ def offboard(
     cannot be, before anything is changed. What goes wrong with one credential does not hold up the others:
     it stays quarantined, or is tried again.
     """
-    chosen = _checked(user, hand_over)
     moment = now()
+    chosen = _checked(user, hand_over, now=moment)
     kept = tuple(chosen) if revoke else None
     departures.stop(actor=actor, user=user, now=moment, kept=kept, reason=reason)
     for credential in _live(user):
@@ -136,16 +136,16 @@ def _live(user: Any) -> list[Credential]:
     return list(rows.exclude(status=Status.DISCONNECTED).order_by("created_at"))
 
 
-def _checked(user: Any, hand_over: Mapping[UUID, Any]) -> dict[UUID, Any]:
+def _checked(user: Any, hand_over: Mapping[UUID, Any], *, now: datetime) -> dict[UUID, Any]:
     """What is to be handed over to whom; what was, by an earlier call, is left out."""
     mine = {credential.pk: credential for credential in _live(user)}
     chosen: dict[UUID, Any] = {}
     for key, to in hand_over.items():
         if key in mine:
-            handing_over.refuse(mine[key], to=to)
+            handing_over.refuse(mine[key], to=to, now=now)
             chosen[key] = to
         elif not Credential.objects.filter(pk=key, owner=to).exists():
-            raise InputInvalid("A credential of this list is not this person's.", field="hand_over")
+            raise InputInvalid(_("A credential of this list is not this person's."), field="hand_over")
     return chosen
 
 
