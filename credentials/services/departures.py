@@ -19,6 +19,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.signals import post_save, pre_delete
 from django.utils import timezone
 
@@ -57,8 +58,7 @@ def _on_saved(
     if raw or created or instance.is_active or not looked_at:
         return
     live = Credential.objects.filter(owner=instance).exclude(status__in=WITHDRAWN)
-    waiting = PendingConnection.objects.filter(user=instance)
-    if live.exists() or waiting.exists():
+    if live.exists() or _waiting(instance).exists():
         stop(actor=_actor.get() or Actor.system(), user=instance, now=timezone.now())
 
 
@@ -70,7 +70,7 @@ def _on_deleted(sender: Any, instance: Any, **signal: object) -> None:
         held = list(Credential.objects.filter(owner=instance).exclude(status=Status.DISCONNECTED))
         for credential in held:
             disconnect.close(actor=actor, credential=credential, reason=RevocationReason.OFFBOARDED, now=now)
-        pending.decline_all(actor=actor, user=instance, now=now)
+        pending.decline_all(actor=actor, waiting=_waiting(instance), now=now)
         end_sessions(instance)
         audit.record("user.removed", actor=actor, subject=subject, data={"credentials": len(held)})
         if held:
@@ -96,7 +96,7 @@ def stop(
     was_active = people.select_for_update().filter(pk=user.pk, is_active=True).update(is_active=False)
     user.is_active = False
     end_sessions(user)
-    declined = pending.decline_all(actor=actor, user=user, now=now)
+    declined = pending.decline_all(actor=actor, waiting=_waiting(user), now=now)
     live = Credential.objects.filter(owner=user).exclude(status=Status.DISCONNECTED)
     dark = dependents.going_dark(
         list(live.values_list("pk", flat=True)) if kept is None else _ids(live.exclude(pk__in=kept))
@@ -113,6 +113,10 @@ def stop(
         return False
     _announce(actor=actor, user=user, reason=reason, dark=dark, credentials=live.count(), now=now)
     return True
+
+
+def _waiting(user: Any) -> QuerySet[PendingConnection]:
+    return PendingConnection.objects.filter(user=user)
 
 
 def _ids(rows: Any) -> list[UUID]:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from credentials.models import (
     Credential,
     Host,
+    PendingConnection,
     QuarantineReason,
     Revocation,
     RevocationReason,
@@ -28,7 +29,7 @@ from credentials.models import (
 )
 from credentials.providers import registry
 from credentials.providers.tokens import Kind
-from credentials.services import audit, disconnect, hosts, quarantine
+from credentials.services import audit, disconnect, hosts, pending, quarantine
 from credentials.services.audit import Actor
 from credentials.services.revocation import attempts, receipts
 
@@ -74,7 +75,8 @@ def live(chosen: Sequence[Host]) -> QuerySet[Credential]:
 
 
 def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progress = _nothing) -> int:
-    """Quarantine everything at these hosts, in bulk; how many were taken out of use.
+    """Quarantine everything at these hosts, in bulk; how many were taken out of use. What waits there for a
+    confirmation is thrown away and revoked.
 
     However many there are, nothing is lent from the first moment: a host is switched off as long as it takes.
     One that a killed run left switched off stays so, until somebody switches it on.
@@ -86,6 +88,8 @@ def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progr
             audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
             if host in switched_off:
                 hosts.set_enabled(actor=actor, host=host, enabled=False)
+            waiting = PendingConnection.objects.filter(host=host)
+            pending.decline_all(actor=actor, waiting=waiting, now=now)
     done = quarantine.quarantine_all(
         actor=actor, credentials=live(chosen), reason=QuarantineReason.PANIC, now=now, progress=progress
     )

@@ -135,10 +135,8 @@ def test_nothing_is_lent_while_the_hosts_are_still_asked(alice: User) -> None:
 
 def test_what_waits_for_confirmation_is_revoked_too(sandbox: RunningSandbox, alice: User) -> None:
     host = builders.sandbox_host(sandbox, "github")
-    waiting = PendingConnection(user=alice, host=host, expires_at=timezone.now() + timedelta(minutes=5))
     minted = sandbox.mint("github", "octo-alice", "oauth", ["repo"])
-    waiting.access_envelope = vault.seal_secret(Secret(minted.token), waiting.binding("access"))
-    waiting.save()
+    waiting = builders.pending(alice, host, token=minted.token)
 
     leave(alice)
 

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from credentials.errors import NoUsableCredential
-from credentials.models import AuditEvent, Credential, Host, Notice, Revocation, Status
-from credentials.services import clients, disconnect, hosts, lend, panic, quarantine
+from credentials.errors import NotFound, NoUsableCredential
+from credentials.models import AuditEvent, Credential, Host, Notice, PendingConnection, Revocation, Status
+from credentials.services import clients, disconnect, hosts, lend, panic, pending, quarantine
 from tests import builders
 from tests.credentials.providers.loopback import Reply, Seen, Server
 from tests.credentials.services.stored import fresh, store
@@ -98,6 +98,23 @@ def test_a_host_is_off_while_its_credentials_are_taken_one_batch_after_another(
 
     assert refused == ["host_unknown"] * 3
     assert dict(Host.objects.values_list("slug", "is_enabled")) == {"github": True, "gitlab": False}
+
+
+def test_what_waits_for_a_confirmation_there_is_revoked_and_elsewhere_it_goes_on_waiting(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host, other = (builders.sandbox_host(sandbox, slug) for slug in ("github", "gitlab"))
+    minted = sandbox.mint("github", "octo-alice", "oauth", ["repo"])
+    waiting = builders.pending(alice, host, token=minted.token)
+    elsewhere = builders.pending(alice, other)
+
+    stop(host)
+
+    assert [*PendingConnection.objects.all()] == [elsewhere]
+    with pytest.raises(NotFound):
+        pending.get(user=alice, pending_id=waiting.pk, now=timezone.now())
+    revoke(host)
+    assert Revocation.objects.get().state == "revoked"
 
 
 def test_a_second_run_finds_nothing_left_and_asks_nobody(sandbox: RunningSandbox, alice: User) -> None:
