@@ -124,5 +124,4 @@ def _tell(current: Credential, *, giver: Any, now: datetime) -> None:
     taken, given = notices.Code.CREDENTIAL_TAKEN_OVER, notices.Code.CREDENTIAL_GIVEN_AWAY
     notices.about_credentials([current], taken, now=now, person=giver.get_username())
     names = {"person": current.owner.get_username()}
-    (told,) = notices.about_credentials([current], given, now=now, **names)
-    Notice.objects.filter(pk=told.pk).update(user=giver)
+    notices.about_credentials([current], given, now=now, to=giver, **names)
