@@ -74,7 +74,7 @@ def _on_deleted(sender: Any, instance: Any, **signal: object) -> None:
         end_sessions(instance)
         audit.record("user.removed", actor=actor, subject=subject, data={"credentials": len(held)})
         if held:
-            changes.user_offboarded(user_id=subject.id, username=subject.name, credentials=len(held), now=now)
+            changes.user_offboarded(username=subject.name, credentials=len(held), now=now)
 
 
 @transaction.atomic
@@ -135,7 +135,7 @@ def _announce(*, actor: Actor, user: Any, reason: str, dark: Any, credentials: i
             **({"reason": reason} if reason else {}),
         },
     )
-    changes.user_offboarded(user_id=subject.id, username=subject.name, credentials=credentials, now=now)
+    changes.user_offboarded(username=subject.name, credentials=credentials, now=now)
 
 
 def subject_of(user: Any) -> Subject:

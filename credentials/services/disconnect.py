@@ -78,5 +78,5 @@ def _closed(
         subject=subject_of(current),
         data={"account": current.account_name, "kind": current.kind, "reason": reason.value},
     )
-    changes.disconnected(current, reason=reason, now=now)
+    changes.disconnected(current, actor=actor, reason=reason, now=now)
     return made

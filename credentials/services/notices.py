@@ -192,10 +192,12 @@ def read_ends(credential: Credential, *, now: datetime, kinds: Collection[str] =
 
 
 def mail_due(*, now: datetime) -> int:
-    """Mail what was neither mailed nor read yet; how many went out. One that cannot be sent is tried again next time,
-    for a day: by then the page has told it, or it is no news any more; a warning until it is read or its end
-    was put off. Whoever is not active here gets none. An address that the mail server refuses is not tried again, so that it does not stand before
-    everybody else's."""
+    """Mail what was neither mailed nor read yet to those who are active here; how many went out.
+
+    One that cannot be sent is tried again next time, for a day: by then the page has told it, or it is no news
+    any more; a warning until it is read or its end was put off. An address that the mail server refuses is not
+    tried again, so that it does not stand before everybody else's.
+    """
     sent = 0
     waiting = (
         Notice.objects.select_related("user")

@@ -82,11 +82,6 @@ class Offboarding:
     depends_on: tuple[Dependent, ...]
     organizations: tuple[Dark, ...]
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is left that Forgekey itself could still do."""
-        return all(one.outcome is not Outcome.PENDING for one in self.credentials)
-
 
 def offboard(
     *,
