@@ -199,8 +199,9 @@ def _given(user: Any) -> Iterable[Receipt]:
 
 
 def _revoked(user: Any) -> Iterable[Receipt]:
-    for one in _revocations(user).select_related("host").order_by("requested_at"):
-        told = receipts.result_of(one)
+    rows = _revocations(user).select_related("host").defer("access_envelope", "refresh_envelope")
+    found = list(rows.order_by("requested_at"))
+    for one, told in zip(found, receipts.results_of(found), strict=True):
         yield Receipt(
             id=one.row,
             host=one.host.slug,
@@ -212,12 +213,12 @@ def _revoked(user: Any) -> Iterable[Receipt]:
 
 def _dark(named: Iterable[str]) -> tuple[Dark, ...]:
     """The organizations of an event, with the names they have."""
-    found = []
-    for text in named:
-        slug, _slash, key = text.partition("/")
-        known = Organization.objects.filter(host__slug=slug, key=key).values_list("name", flat=True).first()
-        found.append(Dark(host=slug, key=key, name=known or key))
-    return tuple(found)
+    places = [(slug, key) for slug, _slash, key in (text.partition("/") for text in named)]
+    known = Organization.objects.filter(
+        host__slug__in={slug for slug, _key in places}, key__in={key for _slug, key in places}
+    )
+    names = {(slug, key): name for slug, key, name in known.values_list("host__slug", "key", "name")}
+    return tuple(Dark(host=slug, key=key, name=names.get((slug, key)) or key) for slug, key in places)
 
 
 def close_inactive(*, actor: Actor, now: datetime) -> int:

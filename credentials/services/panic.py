@@ -193,16 +193,22 @@ def report(chosen: Sequence[Host]) -> Report:
         counts[slug][state] = rows
     for slug, rows in live(chosen).order_by().values_list("host__slug").annotate(rows=Count("pk")):
         counts[slug]["quarantined"] = rows
-    left = asked.filter(state=RevocationState.MANUAL, acknowledged_at=None).select_related("host")
-    return Report(counts=counts, by_hand=tuple(_by_hand(one) for one in left.order_by("host", "owner_name")))
+    left = list(
+        asked.filter(state=RevocationState.MANUAL, acknowledged_at=None)
+        .select_related("host")
+        .defer("access_envelope", "refresh_envelope")
+        .order_by("host", "owner_name")
+    )
+    pages = zip(left, receipts.pages_of(left), strict=True)
+    return Report(counts=counts, by_hand=tuple(_by_hand(one, page) for one, page in pages))
 
 
-def _by_hand(one: Revocation) -> ByHand:
+def _by_hand(one: Revocation, page: str) -> ByHand:
     return ByHand(
         user=one.owner_name,
         host=one.host.slug,
         account=one.account_name,
         kind=one.kind,
         label=one.label,
-        url=receipts.page_of(one),
+        url=page,
     )

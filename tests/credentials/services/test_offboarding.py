@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
@@ -299,6 +301,22 @@ def test_a_host_that_does_not_answer_leaves_it_to_the_worker(alice: User) -> Non
 
     assert outcomes(done) == {credential.pk: Outcome.PENDING}
     assert fresh(credential).access_envelope is None
+
+
+def test_how_it_stands_takes_as_many_queries_for_many_as_for_one(alice: User) -> None:
+    host = builders.host("gitea")
+    counted = []
+    for number in range(3):
+        held = builders.credential(alice, host, token=f"token-{number}", kind=Kind.OAUTH)
+        for one in range(number + 1):
+            builders.access(held, f"group-{number}-{one}", state="accessible")
+        leave(alice)
+        with CaptureQueriesContext(connection) as asked:
+            told = offboarding.standing(user=alice)
+        counted.append((len(told.credentials), len(told.organizations), len(asked)))
+
+    assert [(rows, dark) for rows, dark, _queries in counted] == [(1, 1), (2, 2), (3, 3)]
+    assert len({queries for _rows, _dark, queries in counted}) == 1
 
 
 # --- Killed anywhere -----------------------------------------------------------------------------------
