@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from credentials.models import (
     Host,
     Organization,
     OrganizationAccess,
+    PendingConnection,
     Scope,
     ServiceClient,
     Status,
@@ -110,6 +111,17 @@ def credential(
         data={"envelope_mac": vault.envelope_mac(made)},
     )
     return made
+
+
+def pending(owner: User, at: Host, *, token: str = "gho_" + "a" * 36) -> PendingConnection:
+    """What an OAuth flow brought back, waiting for its owner."""
+    facts = {"scopes": None, "expires_at": None, "refresh_ends_at": None, "redirect_uri": ""}
+    account = {"account_id": "1", "account_name": "octo-alice"}
+    waiting = PendingConnection(user=owner, host=at, facts={**facts, **account})
+    waiting.expires_at = timezone.now() + timedelta(minutes=5)
+    waiting.access_envelope = vault.seal_secret(Secret(token), waiting.binding("access"))
+    waiting.save(force_insert=True)
+    return waiting
 
 
 def access(

@@ -9,7 +9,6 @@ from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -32,7 +31,7 @@ from credentials.models import Credential, Lease, OrganizationAccess, Revocation
 from credentials.providers import facts
 from credentials.providers.facts import RevocationResult
 from credentials.providers.tokens import Kind
-from credentials.services import disconnect, notices, verify
+from credentials.services import disconnect, verify
 
 # Each asks the host while the page waits.
 MOST_AT_ONCE = 20
@@ -235,7 +234,6 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
             return self.ask(request, chosen, _DISCONNECT)
         for credential in few:
             result = disconnect.disconnect(actor=actor_of(request), credential=credential)
-            notices.about_credentials([credential], notices.Code.CREDENTIAL_CLOSED, now=timezone.now())
             clean = result.outcome is not facts.Revocation.MANUAL
             level = messages.SUCCESS if clean else messages.WARNING
             self.message_user(request, f"{_named(credential)}: {_receipt(result)}", level)

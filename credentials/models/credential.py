@@ -91,7 +91,8 @@ class Credential(models.Model):
     ``refreshing_by`` are committed before the provider is called: a process that dies in between leaves them
     behind. ``refresh_ends_at`` is the known end of the refresh token. ``oauth_redirect_uri`` is the one the
     grant was made with; GitLab wants it again. ``told`` holds, by kind of end, which end its owner was last
-    warned of and how many days ahead (services/calendar).
+    warned of and how many days ahead (services/calendar). ``is_kept``: whatever it was quarantined for, no duty
+    closes it although its owner left (services/departures).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -128,6 +129,7 @@ class Credential(models.Model):
     quarantine_reason = models.CharField(
         _("quarantined"), max_length=20, choices=QuarantineReason.choices, blank=True, editable=False
     )
+    is_kept = models.BooleanField(default=False, editable=False)
     last_verified_at = models.DateTimeField(_("last verified"), null=True)
     sealed_at = models.DateTimeField(null=True, editable=False)
     refusals = models.PositiveSmallIntegerField(default=0, editable=False)

@@ -57,7 +57,7 @@ class Revocation(models.Model):
     host = models.ForeignKey(
         Host, on_delete=models.PROTECT, related_name="revocations", verbose_name=_("host")
     )
-    row = models.UUIDField(editable=False)
+    row = models.UUIDField(editable=False, db_index=True)
     owner_id = models.CharField(max_length=40, editable=False, db_index=True)
     owner_name = models.CharField(_("owner"), max_length=150)
     generation = models.PositiveBigIntegerField(editable=False)

@@ -77,9 +77,16 @@ def ends_soon(credential: Credential, *, days: int, at: datetime | None, now: da
     outbox.announce(WebhookEvent.CREDENTIAL_EXPIRING, host=credential.host.slug, data=data, now=now)
 
 
-def disconnected(credential: Credential, *, reason: RevocationReason, now: datetime) -> None:
-    """An account was disconnected, whatever the reason."""
+def disconnected(credential: Credential, *, actor: Actor, reason: RevocationReason, now: datetime) -> None:
+    """An account was disconnected, whatever the reason.
+
+    Its owner is told where an administrator did it. Of an emergency stop the owner was told when it came, and
+    whoever leaves is not told at all.
+    """
     notices.settle(credential, now=now)
+    by_another = actor.kind == "user" and not _is_owner(credential, actor)
+    if by_another and reason == RevocationReason.DISCONNECTED and credential.owner.is_active:
+        notices.about_credentials([credential], notices.Code.CREDENTIAL_CLOSED, now=now)
     told = {**_facts(credential, now=now), "reason": RevocationReason(reason).value}
     outbox.announce(WebhookEvent.CREDENTIAL_DISCONNECTED, host=credential.host.slug, data=told, now=now)
 
@@ -99,7 +106,7 @@ def access_changed(access: OrganizationAccess, *, before: str, now: datetime) ->
     outbox.announce(WebhookEvent.ORGANIZATION_ACCESS_CHANGED, host=credential.host.slug, data=told, now=now)
 
 
-def user_offboarded(*, user_id: str, username: str, credentials: int, now: datetime) -> None:
+def user_offboarded(*, username: str, credentials: int, now: datetime) -> None:
     """A person was offboarded, with so many credentials."""
     told = {"user": username, "credentials": credentials}
     outbox.announce(WebhookEvent.USER_OFFBOARDED, host="", data=told, now=now)

@@ -19,6 +19,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.signals import post_save, pre_delete
 from django.utils import timezone
 
@@ -26,6 +27,9 @@ from credentials.models import Credential, PendingConnection, QuarantineReason, 
 from credentials.models.credential import WITHDRAWN
 from credentials.services import audit, changes, dependents, disconnect, pending, quarantine
 from credentials.services.audit import Actor, Subject
+
+# Of these a release only, by a person, makes something that can be handed over: they stay what they are.
+_STRONGER = (QuarantineReason.ADMINISTRATOR, QuarantineReason.PANIC)
 
 _actor: ContextVar[Actor | None] = ContextVar("forgekey_acting", default=None)
 
@@ -54,8 +58,7 @@ def _on_saved(
     if raw or created or instance.is_active or not looked_at:
         return
     live = Credential.objects.filter(owner=instance).exclude(status__in=WITHDRAWN)
-    waiting = PendingConnection.objects.filter(user=instance)
-    if live.exists() or waiting.exists():
+    if live.exists() or _waiting(instance).exists():
         stop(actor=_actor.get() or Actor.system(), user=instance, now=timezone.now())
 
 
@@ -64,14 +67,15 @@ def _on_deleted(sender: Any, instance: Any, **signal: object) -> None:
     actor, now = _actor.get() or Actor.system(), timezone.now()
     subject = subject_of(instance)
     with transaction.atomic():
+        _lock_credentials(instance)
         held = list(Credential.objects.filter(owner=instance).exclude(status=Status.DISCONNECTED))
         for credential in held:
             disconnect.close(actor=actor, credential=credential, reason=RevocationReason.OFFBOARDED, now=now)
-        pending.decline_all(actor=actor, user=instance, now=now)
+        pending.decline_all(actor=actor, waiting=_waiting(instance), now=now)
         end_sessions(instance)
         audit.record("user.removed", actor=actor, subject=subject, data={"credentials": len(held)})
         if held:
-            changes.user_offboarded(user_id=subject.id, username=subject.name, credentials=len(held), now=now)
+            changes.user_offboarded(username=subject.name, credentials=len(held), now=now)
 
 
 @transaction.atomic
@@ -93,7 +97,8 @@ def stop(
     was_active = people.select_for_update().filter(pk=user.pk, is_active=True).update(is_active=False)
     user.is_active = False
     end_sessions(user)
-    declined = pending.decline_all(actor=actor, user=user, now=now)
+    _lock_credentials(user)
+    declined = pending.decline_all(actor=actor, waiting=_waiting(user), now=now)
     live = Credential.objects.filter(owner=user).exclude(status=Status.DISCONNECTED)
     dark = dependents.going_dark(
         list(live.values_list("pk", flat=True)) if kept is None else _ids(live.exclude(pk__in=kept))
@@ -102,12 +107,25 @@ def stop(
     to_close = live.none() if kept is None else live.exclude(pk__in=kept)
     taken = 0
     for rows, why in ((for_later, QuarantineReason.KEPT), (to_close, QuarantineReason.OFFBOARDING)):
-        other = rows.exclude(status=Status.QUARANTINED, quarantine_reason=why).order_by("pk")
-        taken += len(quarantine.withdraw(other, actor=actor, reason=why, now=now))
+        other = rows.exclude(status=Status.QUARANTINED, quarantine_reason__in=(why, *_STRONGER))
+        taken += len(quarantine.withdraw(other.order_by("pk"), actor=actor, reason=why, now=now))
+        is_kept = why is QuarantineReason.KEPT
+        taken += rows.exclude(is_kept=is_kept).update(is_kept=is_kept)
     if not (was_active or taken or declined):
         return False
     _announce(actor=actor, user=user, reason=reason, dark=dark, credentials=live.count(), now=now)
     return True
+
+
+def _waiting(user: Any) -> QuerySet[PendingConnection]:
+    return PendingConnection.objects.filter(user=user)
+
+
+def _lock_credentials(user: Any) -> None:
+    """Every credential before the first word in the trail, as everybody does who changes one: whoever holds
+    the trail and then waits for a credential may be waited for in turn."""
+    rows = Credential.objects.filter(owner=user).order_by("pk").select_for_update(of=("self",))
+    list(rows.values_list("pk", flat=True))
 
 
 def _ids(rows: Any) -> list[UUID]:
@@ -126,7 +144,7 @@ def _announce(*, actor: Actor, user: Any, reason: str, dark: Any, credentials: i
             **({"reason": reason} if reason else {}),
         },
     )
-    changes.user_offboarded(user_id=subject.id, username=subject.name, credentials=credentials, now=now)
+    changes.user_offboarded(username=subject.name, credentials=credentials, now=now)
 
 
 def subject_of(user: Any) -> Subject:

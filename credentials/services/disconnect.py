@@ -56,7 +56,7 @@ def close(
         rows = Credential.objects.select_for_update(of=("self",)).select_related("host", "owner")
         current = rows.get(pk=credential.pk)
         made = _closed(current, actor=actor, reason=reason, now=now) if current.is_connected else None
-    credential.refresh_from_db()
+    credential.refresh_from_db(from_queryset=Credential.objects.select_related("host", "owner"))
     return made or receipts.of(credential)
 
 
@@ -78,5 +78,5 @@ def _closed(
         subject=subject_of(current),
         data={"account": current.account_name, "kind": current.kind, "reason": reason.value},
     )
-    changes.disconnected(current, reason=reason, now=now)
+    changes.disconnected(current, actor=actor, reason=reason, now=now)
     return made

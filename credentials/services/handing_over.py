@@ -15,18 +15,20 @@ from credentials.models.credential import LENDABLE
 from credentials.services import audit, changes, notices, quarantine, queue, vault
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_active, lock_unchanged, subject_of
+from credentials.services.refresh import claim
 
 CHECKED = "handed over"
 # Why somebody who leaves has a credential in quarantine; any other quarantine is lifted by a release only.
 _OF_LEAVERS = (QuarantineReason.OFFBOARDING, QuarantineReason.KEPT)
 
 
-def refuse(credential: Credential, *, to: Any) -> None:
-    """Raises InputInvalid, Conflict where ``credential`` cannot become ``to``'s."""
+def refuse(credential: Credential, *, to: Any, now: datetime) -> None:
+    """Raises InputInvalid, Conflict where ``credential`` cannot become ``to``'s, however long one waits."""
     if not to.is_active or to.pk == credential.owner_id:
         raise InputInvalid(_("Hand it over to another person who is active here."), field="hand_over")
     if credential.status == Status.QUARANTINED and credential.quarantine_reason not in _OF_LEAVERS:
         raise Conflict(_("This credential is quarantined. Release it before you hand it over."))
+    _refuse_interrupted(credential, now=now)
     if credential.status not in {*LENDABLE, Status.QUARANTINED} or credential.access_envelope is None:
         raise InputInvalid(
             _("This credential does not work any more; there is nothing to hand over."), field="hand_over"
@@ -36,6 +38,18 @@ def refuse(credential: Credential, *, to: Any) -> None:
         raise InputInvalid(_("That person has connected the very same token already."), field="hand_over")
 
 
+def _refuse_interrupted(credential: Credential, *, now: datetime) -> None:
+    """Its refresh token may be spent, which is settled by asking once more: nobody asks with one in quarantine."""
+    claimed = credential.status == Status.QUARANTINED and credential.refreshing_since is not None
+    if claimed and claim.is_abandoned(credential, now=now):
+        raise Conflict(
+            _(
+                "A refresh of this credential was interrupted. Make its owner active again and release it; the "
+                "worker then settles it, and it can be handed over."
+            )
+        )
+
+
 def hand_over(*, actor: Actor, credential: Credential, to: Any, now: datetime) -> Credential:
     """Make ``credential`` another person's. What it reaches and what is remembered of it stays; what is lent
     of it ends. Both people are told, and the worker checks it.
@@ -43,7 +57,7 @@ def hand_over(*, actor: Actor, credential: Credential, to: Any, now: datetime) -
     At its host a person's own token stays that person's, whoever has it here. Raises InputInvalid, Conflict
     where it cannot be, AuditUnavailable, KeyUnavailable, EnvelopeInvalid.
     """
-    refuse(credential, to=to)
+    refuse(credential, to=to, now=now)
     _refuse_while_refreshing(credential)
     subject = subject_of(credential)
     access = vault.open_credential(
@@ -74,7 +88,7 @@ def _store(
     current = lock_unchanged(credential)
     if current is None:
         raise Conflict(_("This credential was changed meanwhile. Look at it again, then repeat."))
-    refuse(current, to=to)
+    refuse(current, to=to, now=now)
     _refuse_while_refreshing(current)
     subject, giver, before = subject_of(current), current.owner, current.status
     current.owner = to
@@ -82,6 +96,7 @@ def _store(
     current.key_id = vault.primary_key_id()
     current.access_envelope = vault.seal_secret(access, current.binding("access"))
     current.refresh_envelope = vault.seal_secret(refresh, current.binding("refresh")) if refresh else None
+    current.told = {}  # of the ends that are near the new owner has heard nothing
     if before == Status.QUARANTINED:
         quarantine.put_back(current, now=now)
     current.save()
@@ -109,5 +124,4 @@ def _tell(current: Credential, *, giver: Any, now: datetime) -> None:
     taken, given = notices.Code.CREDENTIAL_TAKEN_OVER, notices.Code.CREDENTIAL_GIVEN_AWAY
     notices.about_credentials([current], taken, now=now, person=giver.get_username())
     names = {"person": current.owner.get_username()}
-    (told,) = notices.about_credentials([current], given, now=now, **names)
-    Notice.objects.filter(pk=told.pk).update(user=giver)
+    notices.about_credentials([current], given, now=now, to=giver, **names)

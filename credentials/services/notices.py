@@ -168,12 +168,12 @@ def settle(credential: Credential, *, now: datetime) -> None:
 
 
 def about_credentials(
-    credentials: Iterable[Credential], code: Code, *, now: datetime, **names: str
+    credentials: Iterable[Credential], code: Code, *, now: datetime, to: Any = None, **names: str
 ) -> list[Notice]:
-    """Tell the owners what an administrator did with their credentials, inside the caller's transaction."""
+    """Tell the owners, or ``to``, what an administrator did with credentials, inside the caller's transaction."""
     return Notice.objects.bulk_create(
         Notice(
-            user_id=credential.owner_id,
+            user_id=to.pk if to is not None else credential.owner_id,
             credential=credential,
             code=code.value,
             values={"host": credential.host.name, "account": str(credential), **names},
@@ -192,14 +192,16 @@ def read_ends(credential: Credential, *, now: datetime, kinds: Collection[str] =
 
 
 def mail_due(*, now: datetime) -> int:
-    """Mail what was neither mailed nor read yet; how many went out. One that cannot be sent is tried again next time,
-    for a day: by then the page has told it, or it is no news any more; a warning until it is read or its end
-    was put off. An address that the mail server refuses is not tried again, so that it does not stand before
-    everybody else's."""
+    """Mail what was neither mailed nor read yet to those who are active here; how many went out.
+
+    One that cannot be sent is tried again next time, for a day: by then the page has told it, or it is no news
+    any more; a warning until it is read or its end was put off. An address that the mail server refuses is not
+    tried again, so that it does not stand before everybody else's.
+    """
     sent = 0
     waiting = (
         Notice.objects.select_related("user")
-        .filter(mailed_at=None, read_at=None)
+        .filter(mailed_at=None, read_at=None, user__is_active=True)
         .filter(Q(created_at__gt=now - _NEWS) | Q(code__in=OF_ENDS))
         .exclude(user__email="")
         .order_by("created_at")

@@ -24,7 +24,6 @@ from credentials.models import (
     Credential,
     Organization,
     PendingConnection,
-    QuarantineReason,
     Revocation,
     RevocationReason,
     RevocationState,
@@ -83,11 +82,6 @@ class Offboarding:
     depends_on: tuple[Dependent, ...]
     organizations: tuple[Dark, ...]
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is left that Forgekey itself could still do."""
-        return all(one.outcome is not Outcome.PENDING for one in self.credentials)
-
 
 def offboard(
     *,
@@ -106,8 +100,8 @@ def offboard(
     cannot be, before anything is changed. What goes wrong with one credential does not hold up the others:
     it stays quarantined, or is tried again.
     """
-    chosen = _checked(user, hand_over)
     moment = now()
+    chosen = _checked(user, hand_over, now=moment)
     kept = tuple(chosen) if revoke else None
     departures.stop(actor=actor, user=user, now=moment, kept=kept, reason=reason)
     for credential in _live(user):
@@ -137,16 +131,16 @@ def _live(user: Any) -> list[Credential]:
     return list(rows.exclude(status=Status.DISCONNECTED).order_by("created_at"))
 
 
-def _checked(user: Any, hand_over: Mapping[UUID, Any]) -> dict[UUID, Any]:
+def _checked(user: Any, hand_over: Mapping[UUID, Any], *, now: datetime) -> dict[UUID, Any]:
     """What is to be handed over to whom; what was, by an earlier call, is left out."""
     mine = {credential.pk: credential for credential in _live(user)}
     chosen: dict[UUID, Any] = {}
     for key, to in hand_over.items():
         if key in mine:
-            handing_over.refuse(mine[key], to=to)
+            handing_over.refuse(mine[key], to=to, now=now)
             chosen[key] = to
         elif not Credential.objects.filter(pk=key, owner=to).exists():
-            raise InputInvalid("A credential of this list is not this person's.", field="hand_over")
+            raise InputInvalid(_("A credential of this list is not this person's."), field="hand_over")
     return chosen
 
 
@@ -205,8 +199,9 @@ def _given(user: Any) -> Iterable[Receipt]:
 
 
 def _revoked(user: Any) -> Iterable[Receipt]:
-    for one in _revocations(user).select_related("host").order_by("requested_at"):
-        told = receipts.result_of(one)
+    rows = _revocations(user).select_related("host").defer("access_envelope", "refresh_envelope")
+    found = list(rows.order_by("requested_at"))
+    for one, told in zip(found, receipts.results_of(found), strict=True):
         yield Receipt(
             id=one.row,
             host=one.host.slug,
@@ -218,12 +213,12 @@ def _revoked(user: Any) -> Iterable[Receipt]:
 
 def _dark(named: Iterable[str]) -> tuple[Dark, ...]:
     """The organizations of an event, with the names they have."""
-    found = []
-    for text in named:
-        slug, _slash, key = text.partition("/")
-        known = Organization.objects.filter(host__slug=slug, key=key).values_list("name", flat=True).first()
-        found.append(Dark(host=slug, key=key, name=known or key))
-    return tuple(found)
+    places = [(slug, key) for slug, _slash, key in (text.partition("/") for text in named)]
+    known = Organization.objects.filter(
+        host__slug__in={slug for slug, _key in places}, key__in={key for _slug, key in places}
+    )
+    names = {(slug, key): name for slug, key, name in known.values_list("host__slug", "key", "name")}
+    return tuple(Dark(host=slug, key=key, name=names.get((slug, key)) or key) for slug, key in places)
 
 
 def close_inactive(*, actor: Actor, now: datetime) -> int:
@@ -232,14 +227,12 @@ def close_inactive(*, actor: Actor, now: datetime) -> int:
 
     What somebody has decided to keep stays in quarantine.
     """
-    live = Credential.objects.exclude(status=Status.DISCONNECTED).exclude(
-        quarantine_reason=QuarantineReason.KEPT, status=Status.QUARANTINED
-    )
+    live = Credential.objects.exclude(status=Status.DISCONNECTED).exclude(is_kept=True)
     gone = get_user_model()._default_manager.filter(is_active=False)
     holding = Q(pk__in=live.values("owner")) | Q(pk__in=PendingConnection.objects.values("user"))
     closed = 0
     for user in gone.filter(holding).order_by("pk")[:PEOPLE_AT_ONCE]:
-        kept = Credential.objects.filter(owner=user, quarantine_reason=QuarantineReason.KEPT)
+        kept = Credential.objects.filter(owner=user, is_kept=True)
         departures.stop(actor=actor, user=user, now=now, kept=list(kept.values_list("pk", flat=True)))
         for credential in live.filter(owner=user).select_related("host", "owner"):
             taken = disconnect.close(

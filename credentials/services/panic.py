@@ -20,6 +20,7 @@ from django.utils import timezone
 from credentials.models import (
     Credential,
     Host,
+    PendingConnection,
     QuarantineReason,
     Revocation,
     RevocationReason,
@@ -28,7 +29,7 @@ from credentials.models import (
 )
 from credentials.providers import registry
 from credentials.providers.tokens import Kind
-from credentials.services import audit, disconnect, hosts, quarantine
+from credentials.services import audit, disconnect, hosts, pending, quarantine
 from credentials.services.audit import Actor
 from credentials.services.revocation import attempts, receipts
 
@@ -74,7 +75,8 @@ def live(chosen: Sequence[Host]) -> QuerySet[Credential]:
 
 
 def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progress = _nothing) -> int:
-    """Quarantine everything at these hosts, in bulk; how many were taken out of use.
+    """Quarantine everything at these hosts, in bulk; how many were taken out of use. What waits there for a
+    confirmation is thrown away and revoked.
 
     However many there are, nothing is lent from the first moment: a host is switched off as long as it takes.
     One that a killed run left switched off stays so, until somebody switches it on.
@@ -82,10 +84,14 @@ def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progr
     switched_off = [host for host in chosen if host.is_enabled]
     for host in chosen:
         with transaction.atomic():
-            data = {"credentials": live([host]).exclude(status=Status.QUARANTINED).count()}
-            audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
+            waiting = PendingConnection.objects.filter(host=host)
+            # Rows before the trail, as everybody does who changes one.
+            list(waiting.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
             if host in switched_off:
                 hosts.set_enabled(actor=actor, host=host, enabled=False)
+            data = {"credentials": live([host]).exclude(status=Status.QUARANTINED).count()}
+            audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
+            pending.decline_all(actor=actor, waiting=waiting, now=now)
     done = quarantine.quarantine_all(
         actor=actor, credentials=live(chosen), reason=QuarantineReason.PANIC, now=now, progress=progress
     )
@@ -189,16 +195,22 @@ def report(chosen: Sequence[Host]) -> Report:
         counts[slug][state] = rows
     for slug, rows in live(chosen).order_by().values_list("host__slug").annotate(rows=Count("pk")):
         counts[slug]["quarantined"] = rows
-    left = asked.filter(state=RevocationState.MANUAL, acknowledged_at=None).select_related("host")
-    return Report(counts=counts, by_hand=tuple(_by_hand(one) for one in left.order_by("host", "owner_name")))
+    left = list(
+        asked.filter(state=RevocationState.MANUAL, acknowledged_at=None)
+        .select_related("host")
+        .defer("access_envelope", "refresh_envelope")
+        .order_by("host", "owner_name")
+    )
+    pages = zip(left, receipts.pages_of(left), strict=True)
+    return Report(counts=counts, by_hand=tuple(_by_hand(one, page) for one, page in pages))
 
 
-def _by_hand(one: Revocation) -> ByHand:
+def _by_hand(one: Revocation, page: str) -> ByHand:
     return ByHand(
         user=one.owner_name,
         host=one.host.slug,
         account=one.account_name,
         kind=one.kind,
         label=one.label,
-        url=receipts.page_of(one),
+        url=page,
     )

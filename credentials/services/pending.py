@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -177,8 +178,9 @@ def confirm(
     """Turn a pending connection into a credential, or into the new secret of the one it reconnects.
 
     Connecting an account again keeps its credential's id. Fewer scopes never replace more: raises
-    TokenNotAccepted (``scope_missing``) and keeps what there is.
+    TokenNotAccepted (``scope_missing``) and keeps what there is; Conflict where the host is switched off.
     """
+    _refuse_switched_off(pending)
     subject = replace(hosts.subject_of(pending.host), owner_id=str(pending.user_id))
     audit.record_durably("connection.confirmed", actor=actor, subject=subject)
     access = vault.unseal_after_audit(bytes(pending.access_envelope), pending.binding("access"))
@@ -207,6 +209,7 @@ def _store_grant(
     lock_active(pending.user)
     if not PendingConnection.objects.select_for_update().filter(pk=pending.pk).exists():
         raise Conflict(_("This connection was confirmed already."))
+    _refuse_switched_off(pending)
     credential = _reconnected(pending) or new_credential(owner=pending.user, host=pending.host)
     created = credential.generation == 0
     if not created:
@@ -234,6 +237,13 @@ def _store_grant(
         credential.save(update_fields=["scopes"])
     pending.delete()
     return Connected(credential=credential, verdict=found.verdict, created=created)
+
+
+def _refuse_switched_off(pending: PendingConnection) -> None:
+    """An emergency stop switches the host off, then throws away what waits there: whoever holds the row of a
+    pending connection sees here which of the two came first."""
+    if not Host.objects.filter(pk=pending.host_id, is_enabled=True).exists():
+        raise Conflict(_("%(host)s is switched off here at present.") % {"host": pending.host.name})
 
 
 def _time_of(seconds: float | None, *, now: datetime) -> datetime | None:
@@ -293,10 +303,10 @@ def _dropped(pk: UUID, *, now: datetime) -> bool:
     return True
 
 
-def decline_all(*, actor: Actor, user: Any, now: datetime) -> int:
-    """Throw away, and have revoked, what waits for a person who will not come to confirm it, inside the
-    caller's transaction; how many there were."""
-    waiting = list(PendingConnection.objects.filter(user=user).select_related("host"))
-    for pending in waiting:
+def decline_all(*, actor: Actor, waiting: QuerySet[PendingConnection], now: datetime) -> int:
+    """Throw away, and have revoked, what is not to be confirmed any more, inside the caller's transaction; how
+    many there were. One that is being confirmed at this moment is waited for."""
+    found = list(waiting.select_related("host"))
+    for pending in found:
         cancel(actor=actor, pending=pending, now=now)
-    return len(waiting)
+    return len(found)

@@ -151,6 +151,7 @@ def release(*, actor: Actor, credential: Credential, now: datetime) -> Credentia
 
 def put_back(current: Credential, *, now: datetime) -> None:
     """What a quarantine took from the row, without saving."""
-    current.status, current.status_detail, current.quarantine_reason = Status.UNVERIFIED, "", ""
+    current.status, current.status_detail = Status.UNVERIFIED, ""
+    current.quarantine_reason, current.is_kept = "", False
     # Its access token may have ended meanwhile: the refresher looks at it first.
     current.refresh_due_at = now if current.is_renewable else None

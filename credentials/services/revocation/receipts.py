@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,14 +36,24 @@ def result_of(revocation: Revocation | None) -> RevocationResult:
     """A receipt in the contract's words, with the page where a person can do it as long as one may have to."""
     if revocation is None:
         return RevocationResult(outcome=facts.Revocation.ALREADY_INVALID)
-    outcome = facts.Revocation(revocation.state)
-    is_open = outcome in {facts.Revocation.MANUAL, facts.Revocation.PENDING}
-    return RevocationResult(outcome=outcome, manual_url=page_of(revocation) if is_open else "")
+    (result,) = results_of([revocation])
+    return result
 
 
-def page_of(revocation: Revocation) -> str:
-    """Where a person ends the token; empty where that page would end a newer connection along with it."""
-    return "" if _would_harm([revocation]) else revocation.manual_url
+def results_of(revocations: Sequence[Revocation]) -> list[RevocationResult]:
+    """Many receipts in the same order, with one question to the database."""
+    results = []
+    for revocation, page in zip(revocations, pages_of(revocations), strict=True):
+        outcome = facts.Revocation(revocation.state)
+        is_open = outcome in {facts.Revocation.MANUAL, facts.Revocation.PENDING}
+        results.append(RevocationResult(outcome=outcome, manual_url=page if is_open else ""))
+    return results
+
+
+def pages_of(revocations: Sequence[Revocation]) -> list[str]:
+    """Where a person ends each token; empty where that page would end a newer connection along with it."""
+    harmful = _would_harm(revocations)
+    return ["" if one in harmful else one.manual_url for one in revocations]
 
 
 def _would_harm(revocations: Iterable[Revocation]) -> set[Revocation]:

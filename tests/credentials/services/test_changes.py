@@ -179,8 +179,33 @@ def test_who_is_not_active_any_more_gets_no_notice(stored: Credential, clock: Cl
     assert codes(stored.owner) == []
 
 
+@pytest.mark.parametrize(
+    ("by", "reason", "is_told"),
+    [
+        ("bob", RevocationReason.DISCONNECTED, True),
+        ("alice", RevocationReason.DISCONNECTED, False),
+        ("backend", RevocationReason.DISCONNECTED, False),
+        ("bob", RevocationReason.PANIC, False),
+        ("bob", RevocationReason.OFFBOARDED, False),
+    ],
+)
+def test_the_owner_is_told_where_an_administrator_disconnected(
+    stored: Credential, clock: Clock, bob: User, by: str, reason: RevocationReason, is_told: bool
+) -> None:
+    client = Actor(kind="client", id="1", name="backend")
+    actor = {"bob": Actor.user(bob), "alice": Actor.user(stored.owner), "backend": client}[by]
+    disconnect.close(actor=actor, credential=stored, reason=reason, now=clock())
+    assert codes(stored.owner) == (["credential_closed"] if is_told else [])
+
+
+def test_who_has_left_is_not_told_of_a_disconnection(stored: Credential, clock: Clock, bob: User) -> None:
+    User.objects.filter(pk=stored.owner_id).update(is_active=False)
+    disconnect.close(actor=Actor.user(bob), credential=stored, now=clock())
+    assert codes(stored.owner) == []
+
+
 def test_offboarding_is_told_of_the_person(listening: WebhookEndpoint, clock: Clock) -> None:
-    changes.user_offboarded(user_id="7", username="alice", credentials=3, now=clock())
+    changes.user_offboarded(username="alice", credentials=3, now=clock())
     assert told() == [("user.offboarded", {"user": "alice", "credentials": 3})]
 
 
@@ -200,7 +225,7 @@ def test_an_end_that_comes_nearer_is_told_with_its_days(
 def test_where_nobody_listens_no_message_is_kept(stored: Credential, clock: Clock) -> None:
     become(stored, Status.REJECTED, clock)
     changes.connected(stored, now=clock())
-    changes.disconnected(stored, reason=RevocationReason.PANIC, now=clock())
+    changes.disconnected(stored, actor=builders.SYSTEM, reason=RevocationReason.PANIC, now=clock())
     assert told() == []
 
 

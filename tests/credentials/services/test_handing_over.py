@@ -14,7 +14,10 @@ from credentials.crypto.secret import Secret
 from credentials.errors import AuditUnavailable, Conflict, EnvelopeInvalid, InputInvalid
 from credentials.models import AuditEvent, Credential, Lease, Notice, QuarantineReason, Status
 from credentials.services import audit, handing_over, quarantine, vault
+from credentials.services.calendar import warnings
+from credentials.services.refresh import claim, heal
 from tests import builders
+from tests.credentials.services.refresh.grants import gitlab_at, pair
 from tests.credentials.services.stored import fresh
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +137,41 @@ def test_an_administrators_quarantine_is_lifted_by_a_release_only(alice: User, b
     with pytest.raises(Conflict):
         give(fresh(credential), bob)
     assert fresh(credential).status == Status.QUARANTINED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whose_refresh_was_interrupted_is_settled_by_a_release(alice: User, bob: User) -> None:
+    host = gitlab_at("http://127.0.0.1:9")
+    credential = pair(alice, host, token="at-1", refresh="rt-1")
+    credential.refreshing_since, credential.refreshing_by = timezone.now(), claim.new_mark()
+    credential.save()
+    quarantine.quarantine(
+        actor=builders.SYSTEM, credential=credential, reason=QuarantineReason.KEPT, now=timezone.now()
+    )
+    with pytest.raises(Conflict, match="release it"):
+        give(fresh(credential), bob)
+    assert fresh(credential).owner == alice
+
+    quarantine.release(actor=builders.SYSTEM, credential=credential, now=timezone.now())
+
+    assert heal.abandoned() == [credential.pk]
+    taken = claim.take(credential.pk, by=claim.new_mark(), need=None, distrust=None, now=timezone.now)
+    assert isinstance(taken, claim.Claim)
+    assert taken.interrupted
+    claim.give_back(taken, failures=0, due_at=None)
+    assert give(fresh(credential), bob).owner == bob
+
+
+def test_the_new_owner_is_warned_of_ends_that_the_old_one_was_told_of(alice: User, bob: User) -> None:
+    end = timezone.now() + timedelta(days=3)
+    credential = builders.credential(alice, builders.host(), expires_at=end)
+    warnings.warn_due(now=timezone.now())
+    assert Notice.objects.filter(user=alice, code="ends").count() == 1
+
+    give(fresh(credential), bob)
+    warnings.warn_due(now=timezone.now())
+
+    assert Notice.objects.filter(user=bob, code="ends").count() == 1
 
 
 def test_nothing_is_opened_where_the_event_cannot_be_written(

@@ -118,6 +118,17 @@ def test_who_has_no_address_reads_it_on_the_page(
     assert notices.unread(alice).count() == 1
 
 
+def test_who_is_not_active_any_more_gets_no_mail(
+    access: OrganizationAccess, alice: User, bob: User, clock: Clock
+) -> None:
+    code = Code.CREDENTIAL_GIVEN_AWAY
+    for person in (alice, bob):
+        notices.about_credentials([access.credential], code, now=clock(), to=person, person="charlie")
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert notices.mail_due(now=clock.step(seconds=5)) == 1
+    assert [letter.to for letter in mail.outbox] == [["bob@example.org"]]
+
+
 class Silent(BaseEmailBackend):
     """A mail server that is down."""
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.errors import ForgekeyError, InputInvalid, NoUsableCredential
+from credentials.errors import Conflict, ForgekeyError, InputInvalid, NoUsableCredential
 from credentials.models import (
     AuditEvent,
     Credential,
@@ -33,6 +35,7 @@ from credentials.services import (
     lend,
     offboarding,
     pending,
+    quarantine,
     vault,
     verify,
 )
@@ -93,7 +96,6 @@ def test_every_token_is_dead_or_somebody_is_told_where_to_end_it(
         "gitlab": (Outcome.REVOKED, False),
         "bitbucket": (Outcome.MANUAL, True),
     }
-    assert done.is_settled
     assert (done.user, done.is_active) == ("alice", False)
     for slug in ("github", "gitlab"):
         host, _credential, minted = made[slug]
@@ -134,10 +136,8 @@ def test_nothing_is_lent_while_the_hosts_are_still_asked(alice: User) -> None:
 
 def test_what_waits_for_confirmation_is_revoked_too(sandbox: RunningSandbox, alice: User) -> None:
     host = builders.sandbox_host(sandbox, "github")
-    waiting = PendingConnection(user=alice, host=host, expires_at=timezone.now() + timedelta(minutes=5))
     minted = sandbox.mint("github", "octo-alice", "oauth", ["repo"])
-    waiting.access_envelope = vault.seal_secret(Secret(minted.token), waiting.binding("access"))
-    waiting.save()
+    waiting = builders.pending(alice, host, token=minted.token)
 
     leave(alice)
 
@@ -235,6 +235,34 @@ def test_without_revoking_everything_stays_quarantined_until_somebody_decides(al
     assert fresh(credential).owner == bob
 
 
+@pytest.mark.parametrize("reason", [QuarantineReason.PANIC, QuarantineReason.ADMINISTRATOR])
+def test_what_was_stopped_before_is_kept_and_still_not_handed_over(
+    alice: User, bob: User, reason: QuarantineReason
+) -> None:
+    credential = builders.credential(alice, builders.host())
+    quarantine.quarantine(actor=builders.SYSTEM, credential=credential, reason=reason, now=timezone.now())
+
+    leave(alice, revoke=False)
+
+    with pytest.raises(Conflict):
+        leave(alice, hand_over={credential.pk: bob})
+    assert fresh(credential).quarantine_reason == reason
+    assert offboarding.close_inactive(actor=builders.SYSTEM, now=timezone.now()) == 0
+    assert outcomes(leave(alice)) == {credential.pk: Outcome.PENDING}, "somebody has decided"
+
+
+@pytest.mark.parametrize("reason", [QuarantineReason.PANIC, QuarantineReason.ADMINISTRATOR])
+def test_the_duty_closes_what_was_stopped_before_its_owner_left(
+    alice: User, reason: QuarantineReason
+) -> None:
+    credential = builders.credential(alice, builders.host())
+    quarantine.quarantine(actor=builders.SYSTEM, credential=credential, reason=reason, now=timezone.now())
+    alice.is_active = False
+    alice.save()
+
+    assert offboarding.close_inactive(actor=builders.SYSTEM, now=timezone.now()) == 1
+
+
 def test_a_wrong_list_changes_nothing(alice: User, bob: User, charlie: User) -> None:
     host = builders.host()
     hers = builders.credential(alice, host)
@@ -272,8 +300,23 @@ def test_a_host_that_does_not_answer_leaves_it_to_the_worker(alice: User) -> Non
     done = leave(alice)
 
     assert outcomes(done) == {credential.pk: Outcome.PENDING}
-    assert not done.is_settled
     assert fresh(credential).access_envelope is None
+
+
+def test_how_it_stands_takes_as_many_queries_for_many_as_for_one(alice: User) -> None:
+    host = builders.host("gitea")
+    counted = []
+    for number in range(3):
+        held = builders.credential(alice, host, token=f"token-{number}", kind=Kind.OAUTH)
+        for one in range(number + 1):
+            builders.access(held, f"group-{number}-{one}", state="accessible")
+        leave(alice)
+        with CaptureQueriesContext(connection) as asked:
+            told = offboarding.standing(user=alice)
+        counted.append((len(told.credentials), len(told.organizations), len(asked)))
+
+    assert [(rows, dark) for rows, dark, _queries in counted] == [(1, 1), (2, 2), (3, 3)]
+    assert len({queries for _rows, _dark, queries in counted}) == 1
 
 
 # --- Killed anywhere -----------------------------------------------------------------------------------

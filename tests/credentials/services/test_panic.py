@@ -7,11 +7,13 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from credentials.errors import NoUsableCredential
-from credentials.models import AuditEvent, Credential, Host, Notice, Revocation, Status
-from credentials.services import clients, disconnect, hosts, lend, panic, quarantine
+from credentials.errors import NotFound, NoUsableCredential
+from credentials.models import AuditEvent, Credential, Host, Notice, PendingConnection, Revocation, Status
+from credentials.providers.tokens import Kind
+from credentials.services import clients, disconnect, hosts, lend, panic, pending, quarantine
 from tests import builders
 from tests.credentials.providers.loopback import Reply, Seen, Server
 from tests.credentials.services.stored import fresh, store
@@ -100,6 +102,23 @@ def test_a_host_is_off_while_its_credentials_are_taken_one_batch_after_another(
     assert dict(Host.objects.values_list("slug", "is_enabled")) == {"github": True, "gitlab": False}
 
 
+def test_what_waits_for_a_confirmation_there_is_revoked_and_elsewhere_it_goes_on_waiting(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    host, other = (builders.sandbox_host(sandbox, slug) for slug in ("github", "gitlab"))
+    minted = sandbox.mint("github", "octo-alice", "oauth", ["repo"])
+    waiting = builders.pending(alice, host, token=minted.token)
+    elsewhere = builders.pending(alice, other)
+
+    stop(host)
+
+    assert [*PendingConnection.objects.all()] == [elsewhere]
+    with pytest.raises(NotFound):
+        pending.get(user=alice, pending_id=waiting.pk, now=timezone.now())
+    revoke(host)
+    assert Revocation.objects.get().state == "revoked"
+
+
 def test_a_second_run_finds_nothing_left_and_asks_nobody(sandbox: RunningSandbox, alice: User) -> None:
     host = builders.sandbox_host(sandbox, "gitlab")
     store(sandbox, alice, host)
@@ -143,6 +162,25 @@ def test_a_run_that_was_killed_is_carried_on_by_the_next(
     assert panic.report([host]).counts == {"gitlab": {"revoked": 6}}
 
 
+def test_a_long_report_takes_no_more_queries_than_a_short_one(alice: User) -> None:
+    host = builders.host("gitea")
+
+    def report() -> tuple[int, int]:
+        with CaptureQueriesContext(connection) as asked:
+            told = panic.report([host])
+        return len(told.by_hand), len(asked)
+
+    counted = []
+    for number in range(3):
+        builders.credential(alice, host, token=f"token-{number}", kind=Kind.OAUTH)
+        stop(host)
+        revoke(host)
+        counted.append(report())
+
+    assert [rows for rows, _queries in counted] == [1, 2, 3]
+    assert len({queries for _rows, queries in counted}) == 1
+
+
 def test_a_host_that_does_not_answer_is_left_to_the_worker(alice: User) -> None:
     host = builders.host("gitlab")
     builders.credential(alice, host, token="glpat-" + "a" * 20)
@@ -152,6 +190,17 @@ def test_a_host_that_does_not_answer_is_left_to_the_worker(alice: User) -> None:
 
     assert panic.report([host]).counts == {"gitlab": {"pending": 1}}
     assert Revocation.objects.get().access_envelope is not None
+
+
+def test_to_disconnect_one_never_asks_for_its_host_or_its_owner_alone(alice: User) -> None:
+    credential = builders.credential(alice, builders.host("gitlab"), token="glpat-" + "a" * 20)
+    stop(credential.host)
+
+    with CaptureQueriesContext(connection) as asked:
+        panic._revoke_one(credential.pk, actor=builders.SYSTEM, now=timezone.now)
+
+    alone = ('FROM "auth_user"', 'FROM "credentials_host"')
+    assert [one["sql"] for one in asked if any(table in one["sql"] for table in alone)] == []
 
 
 @pytest.mark.parametrize("count", [1, 5, 40])

@@ -20,6 +20,8 @@ from credentials.services import diagnose, hosts, oauth, pending, verify
 from credentials.services.audit import Actor
 from credentials.verdicts import VerdictCode
 from tests import builders
+from tests.credentials.providers.loopback import Reply, Server
+from tests.credentials.services.stored import host_at, meanwhile
 from tests.sandbox import RunningSandbox
 
 pytestmark = pytest.mark.django_db
@@ -160,6 +162,34 @@ def test_a_pending_connection_is_confirmed_once(sandbox: RunningSandbox, alice: 
         confirm(alice, twin)
 
     assert Credential.objects.count() == 1
+
+
+def test_at_a_host_that_is_switched_off_nothing_is_confirmed(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    waiting = receive(alice, host, grant_for(sandbox, host, alice))
+    asked = len(sandbox.calls("github"))
+    hosts.set_enabled(actor=builders.SYSTEM, host=Host.objects.get(pk=host.pk), enabled=False)
+
+    with pytest.raises(Conflict):
+        confirm(alice, waiting)
+
+    assert len(sandbox.calls("github")) == asked
+    assert PendingConnection.objects.exists()
+    hosts.set_enabled(actor=builders.SYSTEM, host=Host.objects.get(pk=host.pk), enabled=True)
+    assert confirm(alice, waiting).created
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_that_is_switched_off_while_it_is_asked_gets_no_connection(alice: User) -> None:
+    def off() -> None:
+        hosts.set_enabled(actor=builders.SYSTEM, host=Host.objects.get(), enabled=False)
+
+    with Server(meanwhile(off, Reply(status=503))) as server:
+        waiting = builders.pending(alice, host_at(server.url))
+        with pytest.raises(Conflict):
+            confirm(alice, waiting)
+
+    assert not Credential.objects.exists()
 
 
 def test_a_canceled_connection_leaves_nothing(sandbox: RunningSandbox, alice: User) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from credentials.models import AuditEvent, Credential, Revocation, RevocationReason
@@ -98,3 +99,9 @@ def test_many_reminders_are_asked_for_in_two_statements(
         by_hand(alice, kind=Kind.OAUTH, token=f"token-{number}")
     with django_assert_num_queries(2):  # type: ignore[operator]  # pytest-django's fixture
         assert len(receipts.reminders(alice)) == 6
+
+
+def test_the_receipts_of_a_credential_are_found_by_an_index() -> None:
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Revocation._meta.db_table)
+    assert any(one["index"] and one["columns"] == ["row"] for one in found.values())
