@@ -55,14 +55,21 @@ def mark_ends(*, now: datetime) -> int:
     ahead is taken back; what the host itself called expired says so in its detail.
     """
     live = Credential.objects.filter(status__in=LENDABLE)
-    over = live.filter(
-        Q(refresh_envelope=None, expires_at__lte=now)
-        | Q(refresh_envelope__isnull=False, refresh_ends_at__lte=now)
-    )
+    over = live.filter(_end(lte=now))
     kinds = over.order_by().values_list("kind", flat=True).distinct()
     marked = sum(_mark(over.filter(kind=kind), ended(kind)[0], now=now) for kind in list(kinds))
-    early = Credential.objects.filter(status=Status.EXPIRED, status_detail="", expires_at__gt=now)
+    # Whatever models/credential.py calls ended.
+    early = Credential.objects.filter(
+        _end(gt=now), status__in=(Status.EXPIRED, Status.RECONNECT_REQUIRED), status_detail=""
+    )
     return marked + _mark(early, Status.UNVERIFIED, now=now)
+
+
+def _end(**lookup: datetime) -> Q:
+    """``Credential.ends_at`` compared, as a query."""
+    [(name, moment)] = lookup.items()
+    single = Q(refresh_envelope=None, **{f"expires_at__{name}": moment})
+    return single | Q(refresh_envelope__isnull=False, **{f"refresh_ends_at__{name}": moment})
 
 
 def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -> int:

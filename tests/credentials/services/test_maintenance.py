@@ -40,6 +40,11 @@ def pending(user: User, expires_at: datetime) -> PendingConnection:
     return waiting
 
 
+def give_pair(stored: Credential) -> None:
+    sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
+    Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
+
+
 def test_a_connection_that_nobody_confirmed_in_time_is_gone_and_others_stay(alice: User) -> None:
     pending(alice, NOW - timedelta(seconds=1))
     in_time = pending(alice, NOW + timedelta(seconds=1))
@@ -110,6 +115,41 @@ def test_what_a_clock_that_ran_ahead_marked_is_taken_back(alice: User) -> None:
     assert told.status == Status.EXPIRED, "its host said so"
 
 
+@pytest.mark.parametrize(
+    ("kind", "paired"), [(Kind.OAUTH, False), (Kind.OAUTH, True), (Kind.APP_TOKEN, False)]
+)
+def test_a_clock_that_ran_ahead_ends_no_authorization_for_good(alice: User, kind: Kind, paired: bool) -> None:
+    ends = {"refresh_ends_at" if paired else "expires_at": NOW + timedelta(hours=20)}
+    early = builders.credential(alice, builders.host(), kind=kind, **ends)
+    if paired:
+        give_pair(early)
+
+    assert maintenance.mark_ends(now=NOW + DAY) == 1
+    early.refresh_from_db()
+    assert early.status == Status.RECONNECT_REQUIRED
+    assert maintenance.mark_ends(now=NOW) == 1
+
+    early.refresh_from_db()
+    assert early.status == Status.UNVERIFIED
+
+
+def test_an_authorization_that_its_host_ended_stays_ended(alice: User) -> None:
+    told = builders.credential(
+        alice,
+        builders.host(),
+        kind=Kind.OAUTH,
+        status=Status.RECONNECT_REQUIRED,
+        status_detail="reconnect_required",
+        refresh_ends_at=NOW + DAY,
+    )
+    give_pair(told)
+
+    assert maintenance.mark_ends(now=NOW) == 0
+
+    told.refresh_from_db()
+    assert told.status == Status.RECONNECT_REQUIRED
+
+
 @pytest.mark.parametrize(("refresh_ends_in", "after"), [(DAY, "valid"), (-DAY, "reconnect_required")])
 def test_a_pair_ends_with_its_refresh_token(alice: User, refresh_ends_in: timedelta, after: str) -> None:
     stored = builders.credential(
@@ -119,8 +159,7 @@ def test_a_pair_ends_with_its_refresh_token(alice: User, refresh_ends_in: timede
         expires_at=NOW - timedelta(hours=1),
         refresh_ends_at=NOW + refresh_ends_in,
     )
-    sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
-    Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
+    give_pair(stored)
 
     maintenance.mark_ends(now=NOW)
 
