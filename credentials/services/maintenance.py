@@ -84,7 +84,7 @@ def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -
             before, credential.status = credential.status, status
             Credential.objects.filter(pk=pk).update(status=status)
             audit.record(
-                "credential.expiring" if status is Status.UNVERIFIED else "credential.expired",
+                "credential.unexpired" if status is Status.UNVERIFIED else "credential.expired",
                 actor=_ACTOR,
                 subject=subject_of(credential),
                 data={"status_before": before, "status": status.value},

@@ -61,6 +61,7 @@ def mail_administrators(*, now: datetime) -> int:
 
 def _news() -> QuerySet[AuditEvent]:
     """Every warning, and every refusal of a client, that no mail has told yet."""
+    # Without days an event tells of a status alone (calendar/warnings.py).
     mailed = AuditEvent.objects.filter(action=Action.CALENDAR_MAILED).order_by("-seq").first()
     return AuditEvent.objects.filter(
         Q(action=Action.HOST_CLIENT_REFUSED) | Q(action=Action.CREDENTIAL_EXPIRING, data__has_key="days"),

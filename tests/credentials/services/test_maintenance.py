@@ -112,6 +112,9 @@ def test_what_a_clock_that_ran_ahead_marked_is_taken_back(alice: User) -> None:
     early.refresh_from_db()
     told.refresh_from_db()
     assert early.status == Status.UNVERIFIED
+    event = AuditEvent.objects.get(action="credential.unexpired")
+    assert event.data == {"status_before": "expired", "status": "unverified"}
+    assert not AuditEvent.objects.filter(action="credential.expiring").exists(), "nobody was warned"
     assert told.status == Status.EXPIRED, "its host said so"
 
 
