@@ -97,7 +97,7 @@ class Credential(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        # With the person the row goes; its secrets are handed to revocation first (services/offboarding.py).
+        # With the person the row goes; its secrets are handed to revocation first (services/departures.py).
         on_delete=models.CASCADE,
         related_name="credentials",
         verbose_name=_("owner"),

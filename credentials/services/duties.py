@@ -116,7 +116,7 @@ _SECONDS, _MINUTE, _HOUR = timedelta(seconds=5), timedelta(minutes=1), timedelta
 
 REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("seal-trail", _("Seal the audit trail"), None, maintenance.seal),
-    _own("mark-ends", _("Mark credentials whose end has come or is near"), _MINUTE, maintenance.mark_ends),
+    _own("mark-ends", _("Mark credentials whose end has come"), _MINUTE, maintenance.mark_ends),
     _own("drop-pending", _("Drop connections that nobody confirmed"), _MINUTE, maintenance.drop_pending),
     _own("drop-idempotency", _("Forget idempotency keys after a day"), _HOUR, maintenance.drop_idempotency),
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
