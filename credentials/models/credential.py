@@ -13,6 +13,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual
 from django.utils.translation import gettext_lazy as _
 
+from credentials.conf import conf
 from credentials.crypto.envelope import MINIMUM_LENGTH, Binding
 from credentials.models.host import Host
 from credentials.providers.tokens import Kind
@@ -52,6 +53,14 @@ def ended(kind: str) -> tuple[Status, VerdictCode]:
     if kind in _RENEWED_BY_CONSENT:
         return Status.RECONNECT_REQUIRED, VerdictCode.RECONNECT_REQUIRED
     return Status.EXPIRED, VerdictCode.TOKEN_EXPIRED
+
+
+def is_near(kind: str, ends: datetime | None, *, now: datetime) -> bool:
+    """Whether a working credential of this kind counts as expiring: its end is near, or has come.
+
+    What lives for hours by nature is never near its end.
+    """
+    return kind != Kind.OAUTH and ends is not None and ends - now <= conf.expiring_window
 
 
 class QuarantineReason(models.TextChoices):
