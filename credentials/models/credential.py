@@ -159,6 +159,11 @@ class Credential(models.Model):
             models.Index(fields=("owner", "host", "status"), name="credential_by_owner"),
             models.Index(fields=("expires_at",), name="credential_by_end"),
             models.Index(
+                fields=("refresh_ends_at",),
+                condition=Q(refresh_ends_at__isnull=False),
+                name="credential_by_refresh_end",
+            ),
+            models.Index(
                 fields=("refresh_due_at",),
                 condition=Q(refresh_due_at__isnull=False),
                 name="credential_refresh_due",
