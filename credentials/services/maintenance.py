@@ -17,7 +17,7 @@ from credentials.models import (
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
-from credentials.services import audit, audit_proof, changes, pending
+from credentials.services import audit, audit_proof, changes
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -25,11 +25,6 @@ IDEMPOTENCY_KEPT = timedelta(days=1)
 # A season: long enough for the import that is repeated every quarter.
 MEMORY_KEPT = timedelta(days=100)
 _ACTOR = Actor.system("maintenance")
-
-
-def drop_pending(*, now: datetime) -> int:
-    """Delete what came back from OAuth and nobody confirmed in time, and have it revoked."""
-    return pending.drop_expired(actor=_ACTOR, now=now)
 
 
 def drop_idempotency(*, now: datetime) -> int:

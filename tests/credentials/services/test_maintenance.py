@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from credentials.models import (
     Credential,
     IdempotencyRecord,
     Organization,
-    PendingConnection,
     RepositoryAccess,
     Status,
 )
@@ -33,25 +32,9 @@ NOW = timezone.now().replace(microsecond=0)
 DAY = timedelta(days=1)
 
 
-def pending(user: User, expires_at: datetime) -> PendingConnection:
-    waiting = PendingConnection(user=user, host=builders.host(), expires_at=expires_at)
-    waiting.access_envelope = vault.seal_secret(Secret("t"), waiting.binding("access"))
-    waiting.save()
-    return waiting
-
-
 def give_pair(stored: Credential) -> None:
     sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
     Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
-
-
-def test_a_connection_that_nobody_confirmed_in_time_is_gone_and_others_stay(alice: User) -> None:
-    pending(alice, NOW - timedelta(seconds=1))
-    in_time = pending(alice, NOW + timedelta(seconds=1))
-
-    assert maintenance.drop_pending(now=NOW) == 1
-
-    assert PendingConnection.objects.get() == in_time
 
 
 def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before() -> None:
