@@ -105,7 +105,7 @@ def test_what_a_clock_that_ran_ahead_marked_is_taken_back(alice: User) -> None:
     ("kind", "paired"), [(Kind.OAUTH, False), (Kind.OAUTH, True), (Kind.APP_TOKEN, False)]
 )
 def test_a_clock_that_ran_ahead_ends_no_authorization_for_good(alice: User, kind: Kind, paired: bool) -> None:
-    ends = {"refresh_ends_at" if paired else "expires_at": NOW + timedelta(hours=20)}
+    ends: dict[str, Any] = {"refresh_ends_at" if paired else "expires_at": NOW + timedelta(hours=20)}
     early = builders.credential(alice, builders.host(), kind=kind, **ends)
     if paired:
         give_pair(early)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -203,7 +204,12 @@ def test_where_the_host_cannot_be_asked_the_receipt_gives_the_link(alice: User) 
 
 def test_the_end_of_the_oldest_of_too_many_authorizations_is_on_its_page(alice: User) -> None:
     host = builders.host(client_id="app", client_secret=Secret("s"))
-    granted = {"account_id": "1", "oauth_client_id": "app", "scopes": ["repo"], "kind": Kind.OAUTH}
+    granted: dict[str, Any] = {
+        "account_id": "1",
+        "oauth_client_id": "app",
+        "scopes": ["repo"],
+        "kind": Kind.OAUTH,
+    }
     now = timezone.now()
     held = [
         builders.credential(
