@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import Case, F, Model, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
@@ -28,6 +28,7 @@ from credentials.admin.quarantine import QuarantineActions, offered_for
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import ForgekeyError
 from credentials.models import Credential, Lease, OrganizationAccess, Revocation, Status
+from credentials.models.credential import IS_PAIRED
 from credentials.providers import facts
 from credentials.providers.facts import RevocationResult
 from credentials.providers.tokens import Kind
@@ -36,6 +37,8 @@ from credentials.services import disconnect, verify
 # Each asks the host while the page waits.
 MOST_AT_ONCE = 20
 PURPOSE = "check by an administrator"
+# Credential.ends_at, to order by.
+_ENDS_AT = Case(When(is_paired=True, then=F("refresh_ends_at")), default=F("expires_at"))
 
 if TYPE_CHECKING:
     AnyInline = admin.TabularInline[Any, Any]
@@ -114,7 +117,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
         "host",
         "kind_title",
         "state",
-        "expires_at",
+        "ends",
         "last_verified_at",
         "last_used",
     )
@@ -144,7 +147,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
         "granted",
         "missing",
         "oauth_client_id",
-        "expires_at",
+        "ends",
         "last_verified_at",
         "last_used",
         "created_at",
@@ -172,7 +175,7 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
                 "host__client_secret_envelope",
                 "owner__password",
             )
-            .annotate(last_used_at=Subquery(latest.values("created_at")[:1]))
+            .annotate(last_used_at=Subquery(latest.values("created_at")[:1]), is_paired=IS_PAIRED)
         )
 
     @admin.display(description=gettext_lazy("account"), ordering="account_name")
@@ -188,6 +191,13 @@ class CredentialAdmin(QuarantineActions, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def state(self, credential: Credential) -> SafeString:
         return status_badge(credential.status)
+
+    @admin.display(description=gettext_lazy("expires"), ordering=_ENDS_AT)
+    def ends(self, credential: Credential) -> str:
+        """When its owner has to act: the end of the access token is no news where another follows."""
+        if credential.ends_at is None and credential.is_renewable:
+            return _("renewed by itself")
+        return moment(credential.ends_at)
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def last_used(self, credential: Any) -> str:

@@ -84,7 +84,7 @@ class RevocationAdmin(ReadOnlyAdmin):
     def answer(self, revocation: Revocation) -> SafeString:
         return revocation_badge(revocation.state)
 
-    @admin.display(description=gettext_lazy("requested"), ordering="requested_at")
+    @admin.display(description=gettext_lazy("asked for"), ordering="requested_at")
     def when(self, revocation: Revocation) -> str:
         return moment(revocation.requested_at)
 

@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     CREDENTIAL_EXPIRY_SET = "credential.expiry_set", _("end date corrected by hand")
     CALENDAR_MAILED = "calendar.mailed", _("administrators told what ends")
     CREDENTIAL_EXPIRED = "credential.expired", _("expired")
+    CREDENTIAL_UNEXPIRED = "credential.unexpired", _("end taken back")
     CREDENTIAL_REWRAPPED = "credential.rewrapped", _("sealed under a newer key")
     CREDENTIAL_REFRESHING = "credential.refreshing", _("refresh begun")
     CREDENTIAL_REFRESHED = "credential.refreshed", _("refreshed")

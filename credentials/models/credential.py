@@ -13,6 +13,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual
 from django.utils.translation import gettext_lazy as _
 
+from credentials.conf import conf
 from credentials.crypto.envelope import MINIMUM_LENGTH, Binding
 from credentials.models.host import Host
 from credentials.providers.tokens import Kind
@@ -52,6 +53,14 @@ def ended(kind: str) -> tuple[Status, VerdictCode]:
     if kind in _RENEWED_BY_CONSENT:
         return Status.RECONNECT_REQUIRED, VerdictCode.RECONNECT_REQUIRED
     return Status.EXPIRED, VerdictCode.TOKEN_EXPIRED
+
+
+def is_near(kind: str, ends: datetime | None, *, now: datetime) -> bool:
+    """Whether a working credential of this kind counts as expiring: its end is near, or has come.
+
+    What lives for hours by nature is never near its end.
+    """
+    return kind != Kind.OAUTH and ends is not None and ends - now <= conf.expiring_window
 
 
 class QuarantineReason(models.TextChoices):
@@ -98,7 +107,7 @@ class Credential(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        # With the person the row goes; its secrets are handed to revocation first (services/offboarding.py).
+        # With the person the row goes; its secrets are handed to revocation first (services/departures.py).
         on_delete=models.CASCADE,
         related_name="credentials",
         verbose_name=_("owner"),
@@ -151,6 +160,11 @@ class Credential(models.Model):
         indexes = (
             models.Index(fields=("owner", "host", "status"), name="credential_by_owner"),
             models.Index(fields=("expires_at",), name="credential_by_end"),
+            models.Index(
+                fields=("refresh_ends_at",),
+                condition=Q(refresh_ends_at__isnull=False),
+                name="credential_by_refresh_end",
+            ),
             models.Index(
                 fields=("refresh_due_at",),
                 condition=Q(refresh_due_at__isnull=False),

@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from credentials.models.credential import Credential
@@ -33,7 +34,14 @@ class Notice(models.Model):
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
         default_permissions = ("view",)
-        indexes = (models.Index(fields=("user", "read_at", "-created_at"), name="notice_by_user"),)
+        indexes = (
+            models.Index(fields=("user", "read_at", "-created_at"), name="notice_by_user"),
+            models.Index(
+                fields=("created_at",),
+                condition=Q(mailed_at__isnull=True, read_at__isnull=True),
+                name="notice_to_mail",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.code

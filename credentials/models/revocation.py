@@ -77,7 +77,7 @@ class Revocation(models.Model):
     in_doubt = models.BooleanField(default=False, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
-    requested_at = models.DateTimeField(_("requested"))
+    requested_at = models.DateTimeField(_("asked for"))
     claimed_until = models.DateTimeField(null=True, editable=False)
     accepted_at = models.DateTimeField(_("accepted by the host"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)

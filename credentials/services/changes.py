@@ -118,7 +118,7 @@ def _is_owner(credential: Credential, actor: Actor | None) -> bool:
 
 def _facts(credential: Credential, *, now: datetime) -> dict[str, object]:
     """What a client that acts on the news would otherwise have to ask for."""
-    ends = credential.expires_at
+    ends = credential.ends_at
     known = bool(credential.account_id or credential.account_name)
     return {
         "credential": str(credential.pk),

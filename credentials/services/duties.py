@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from inspect import signature
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +22,7 @@ from credentials.services import (
     notices,
     offboarding,
     organizations,
+    pending,
     processes,
     queue,
     turns,
@@ -33,7 +34,7 @@ from credentials.services.webhooks import delivery, outbox
 from credentials.verdicts import Text
 
 Clock = Callable[[], datetime]
-# A service: given ``now``, and ``actor`` where it wants one, it says how much it did.
+# A service: given ``now`` it says how much it did.
 Verb = Callable[..., int]
 
 logger = logging.getLogger(__name__)
@@ -79,29 +80,28 @@ class Outcome:
 
 def _own(name: str, description: Text, interval: timedelta | None, verb: Verb) -> PeriodicDuty:
     """A duty inside this installation; without an interval, as often as seals are made."""
-    by = _on_behalf(verb)
     return PeriodicDuty(
         name=name,
         description=description,
         interval=lambda: conf.seal_interval if interval is None else interval,
-        carry_out=lambda clock: verb(now=clock(), **by),
+        carry_out=lambda clock: verb(now=clock()),
     )
 
 
 def _waiting(name: str, description: Text, interval: timedelta, verb: Verb) -> PeriodicDuty:
     """A duty that waits for other servers: it may take minutes, so it reads the clock again and again."""
-    by = _on_behalf(verb)
     return PeriodicDuty(
         name=name,
         description=description,
         interval=lambda: interval,
-        carry_out=lambda clock: verb(now=clock, **by),
+        carry_out=lambda clock: verb(now=clock),
         waits=True,
     )
 
 
-def _on_behalf(verb: Verb) -> dict[str, Actor]:
-    return {"actor": _ACTOR} if "actor" in signature(verb).parameters else {}
+def _ours(verb: Verb) -> Verb:
+    """A verb that people use, too, done in the name of maintenance."""
+    return partial(verb, actor=_ACTOR)
 
 
 def _mail_notices(*, now: Clock) -> int:
@@ -116,20 +116,20 @@ _SECONDS, _MINUTE, _HOUR = timedelta(seconds=5), timedelta(minutes=1), timedelta
 
 REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("seal-trail", _("Seal the audit trail"), None, maintenance.seal),
-    _own("mark-ends", _("Mark credentials whose end has come or is near"), _MINUTE, maintenance.mark_ends),
-    _own("drop-pending", _("Drop connections that nobody confirmed"), _MINUTE, maintenance.drop_pending),
+    _own("mark-ends", _("Mark credentials whose end has come"), _MINUTE, maintenance.mark_ends),
+    _own("drop-pending", _("Drop connections that nobody confirmed"), _MINUTE, _ours(pending.drop_expired)),
     _own("drop-idempotency", _("Forget idempotency keys after a day"), _HOUR, maintenance.drop_idempotency),
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
-    _own("close-inactive", _("Offboard people who left"), _MINUTE, offboarding.close_inactive),
+    _own("close-inactive", _("Offboard people who left"), _MINUTE, _ours(offboarding.close_inactive)),
     _own("warn-of-ends", _("Warn of ends that are near"), _HOUR, calendar.warn_due),
     _own("drop-webhooks", _("Forget old webhooks"), _HOUR, outbox.drop_old),
-    _waiting("ask-organizations", _("Look again at organizations"), _MINUTE, organizations.check_due),
+    _waiting("ask-organizations", _("Look again at organizations"), _MINUTE, _ours(organizations.check_due)),
     _waiting("mail-notices", _("Mail notices"), _MINUTE, _mail_notices),
     _waiting("mail-administrators", _("Mail administrators what ends"), _HOUR, _mail_administrators),
     _waiting("deliver-webhooks", _("Deliver webhooks"), _SECONDS, delivery.deliver_due),
-    _waiting("revoke", _("Ask hosts to revoke tokens"), _SECONDS, attempts.attempt_due),
+    _waiting("revoke", _("Ask hosts to revoke tokens"), _SECONDS, _ours(attempts.attempt_due)),
     _waiting("refresh", _("Renew tokens where no refresher runs"), _MINUTE, loop.once),
 )
 

@@ -17,7 +17,7 @@ from credentials.models import (
     Status,
 )
 from credentials.models.credential import LENDABLE, ended
-from credentials.services import audit, audit_proof, changes, pending
+from credentials.services import audit, audit_proof, changes
 from credentials.services.audit import Actor
 from credentials.services.logins import subject_of
 
@@ -25,11 +25,6 @@ IDEMPOTENCY_KEPT = timedelta(days=1)
 # A season: long enough for the import that is repeated every quarter.
 MEMORY_KEPT = timedelta(days=100)
 _ACTOR = Actor.system("maintenance")
-
-
-def drop_pending(*, now: datetime) -> int:
-    """Delete what came back from OAuth and nobody confirmed in time, and have it revoked."""
-    return pending.drop_expired(actor=_ACTOR, now=now)
 
 
 def drop_idempotency(*, now: datetime) -> int:
@@ -55,14 +50,21 @@ def mark_ends(*, now: datetime) -> int:
     ahead is taken back; what the host itself called expired says so in its detail.
     """
     live = Credential.objects.filter(status__in=LENDABLE)
-    over = live.filter(
-        Q(refresh_envelope=None, expires_at__lte=now)
-        | Q(refresh_envelope__isnull=False, refresh_ends_at__lte=now)
-    )
+    over = live.filter(_end(lte=now))
     kinds = over.order_by().values_list("kind", flat=True).distinct()
     marked = sum(_mark(over.filter(kind=kind), ended(kind)[0], now=now) for kind in list(kinds))
-    early = Credential.objects.filter(status=Status.EXPIRED, status_detail="", expires_at__gt=now)
+    # Whatever models/credential.py calls ended.
+    early = Credential.objects.filter(
+        _end(gt=now), status__in=(Status.EXPIRED, Status.RECONNECT_REQUIRED), status_detail=""
+    )
     return marked + _mark(early, Status.UNVERIFIED, now=now)
+
+
+def _end(**lookup: datetime) -> Q:
+    """``Credential.ends_at`` compared, as a query."""
+    [(name, moment)] = lookup.items()
+    single = Q(refresh_envelope=None, **{f"expires_at__{name}": moment})
+    return single | Q(refresh_envelope__isnull=False, **{f"refresh_ends_at__{name}": moment})
 
 
 def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -> int:
@@ -77,7 +79,7 @@ def _mark(credentials: QuerySet[Credential], status: Status, *, now: datetime) -
             before, credential.status = credential.status, status
             Credential.objects.filter(pk=pk).update(status=status)
             audit.record(
-                "credential.expiring" if status is Status.UNVERIFIED else "credential.expired",
+                "credential.unexpired" if status is Status.UNVERIFIED else "credential.expired",
                 actor=_ACTOR,
                 subject=subject_of(credential),
                 data={"status_before": before, "status": status.value},

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from credentials.conf import conf
 from credentials.errors import (
     AccessRefused,
     AddressForbidden,
@@ -20,10 +19,9 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.models import Credential, Hold, Host, Status
-from credentials.models.credential import ended
+from credentials.models.credential import ended, is_near
 from credentials.providers import registry
 from credentials.providers.facts import Login, OrganizationFact, Verification
-from credentials.providers.tokens import Kind
 from credentials.services import audit, changes, circuit_breaker, holds, hosts, organizations
 from credentials.services.audit import Actor
 from credentials.services.logins import lock_unchanged, subject_of
@@ -90,7 +88,7 @@ def status_of(proof: Verification, *, expires_at: datetime | None, now: datetime
         return ended(proof.kind)[0]
     if proof.missing_scopes:
         return Status.LIMITED
-    if proof.kind is not Kind.OAUTH and expires_at and expires_at - now <= conf.expiring_window:
+    if is_near(proof.kind, expires_at, now=now):
         return Status.EXPIRING
     return Status.VALID
 

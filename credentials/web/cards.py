@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from django.utils.text import capfirst
 
-from credentials.conf import conf
 from credentials.models import Credential, Host, Status
-from credentials.models.credential import ended
+from credentials.models.credential import ended, is_near
 from credentials.providers.base import Provider
 from credentials.providers.tokens import Kind
 from credentials.services import calendar, hosts
@@ -110,11 +109,17 @@ def _host_card(host: Host, credentials: list[Credential], *, now: datetime) -> H
 
 
 def credential_card(
-    credential: Credential, *, now: datetime, provider: Provider | None = None, page: str = ""
+    credential: Credential,
+    *,
+    now: datetime,
+    provider: Provider | None = None,
+    page: str = "",
+    is_crowded: bool = False,
 ) -> CredentialCard:
     """The card of one credential that came from :func:`credentials.web.queries.own_credentials`.
 
-    ``page`` is its own page's address, where the card is shown there.
+    ``page`` is its own page's address, where the card is shown there. ``is_crowded``: the next authorization
+    of its account ends it (services/calendar).
     """
     provider = provider or hosts.provider_of(credential.host)
     kind = Kind(credential.kind)
@@ -123,7 +128,7 @@ def credential_card(
     # Only an administrator puts back what is quarantined; the owner may still disconnect it.
     is_usable = is_open and credential.status != Status.QUARANTINED
     by_oauth = kind is Kind.OAUTH and credential.host.offers_oauth
-    is_renewed = getattr(credential, "is_paired", False)
+    is_renewed = credential.is_renewable
     ends = None if is_renewed else credential.expires_at
     badge = words.status_badge(status)
     verdict = _explained(credential, status, provider)
@@ -143,7 +148,7 @@ def credential_card(
         expires_at=ends,
         is_over=ends is not None and ends <= now,
         is_renewed=is_renewed,
-        ends=_ends(credential, now=now),
+        ends=_ends(credential, now=now, is_crowded=is_crowded),
         can_reconnect=by_oauth and is_usable,
         can_replace=is_usable and not by_oauth,
         can_test=is_usable,
@@ -152,11 +157,12 @@ def credential_card(
     )
 
 
-def _ends(credential: Credential, *, now: datetime) -> tuple[ShownEnd, ...]:
+def _ends(credential: Credential, *, now: datetime, is_crowded: bool) -> tuple[ShownEnd, ...]:
     """Its ends, where the row brought along what tells them."""
     if not hasattr(credential, "is_paired"):
         return ()
-    return tuple(shown_end(end, now=now) for end in calendar.ends_of(credential, now=now))
+    found = calendar.ends_of(credential, now=now, is_crowded=is_crowded)
+    return tuple(shown_end(end, now=now) for end in found)
 
 
 def shown_end(end: End, *, now: datetime) -> ShownEnd:
@@ -190,13 +196,13 @@ def _account(credential: Credential) -> str:
 
 def _shown_status(credential: Credential, *, now: datetime) -> str:
     """The stored status, unless time alone has changed it since."""
-    ends = None if getattr(credential, "is_paired", False) else credential.expires_at
+    ends = None if credential.is_renewable else credential.expires_at
     if ends is None or not credential.is_lendable:
         return credential.status
     if ends <= now:
         return ended(credential.kind)[0]
-    if credential.status == Status.VALID and credential.kind != Kind.OAUTH:
-        return Status.EXPIRING if ends - now <= conf.expiring_window else Status.VALID
+    if credential.status == Status.VALID and is_near(credential.kind, ends, now=now):
+        return Status.EXPIRING
     return credential.status
 
 

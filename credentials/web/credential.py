@@ -39,7 +39,10 @@ def page(
     shown = queries.shown_credential(request.user, credential_id)
     here = reverse("credential", args=[credential_id])
     provider = hosts.provider_of(shown.host)
-    card = cards.credential_card(shown, now=timezone.now(), provider=provider, page=here)
+    full = calendar.crowded([shown])
+    card = cards.credential_card(
+        shown, now=timezone.now(), provider=provider, page=here, is_crowded=shown.pk in full
+    )
     changes = queries.organization_changes(shown)
     if not form.is_bound:
         form.initial = {"label": shown.label}

@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from credentials.models import Revocation, RevocationState
+from credentials.models import Revocation
 from credentials.providers.tokens import Kind
 from credentials.services import hosts
 from credentials.services.circumstances import actor_of_user
@@ -24,12 +24,12 @@ from credentials.web import queries, words
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reminder:
-    """One token that may live on at its host. ``by_hand``: nobody but its owner ends it."""
+    """One token that may live on at its host. ``by_hand`` says why its owner has to end it, if so."""
 
     revocation: Revocation
     title: str
     why: Text
-    by_hand: bool
+    by_hand: str
 
 
 def reminders(user: Any) -> list[Reminder]:
@@ -39,10 +39,15 @@ def reminders(user: Any) -> list[Reminder]:
             revocation=one,
             title=_title(one),
             why=words.LEAVING.get(one.reason, ""),
-            by_hand=one.state == RevocationState.MANUAL,
+            by_hand=_by_hand(one),
         )
         for one in receipts.reminders(user)
     ]
+
+
+def _by_hand(one: Revocation) -> str:
+    why = receipts.by_hand(one)
+    return "" if why is None else str(words.BY_HAND[why]) % {"host": one.host.name}
 
 
 def _title(one: Revocation) -> str:

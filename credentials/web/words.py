@@ -14,6 +14,7 @@ from credentials.models import RevocationReason, Status
 from credentials.models.organization import AccessState
 from credentials.providers.base import Provider
 from credentials.providers.facts import Revocation
+from credentials.services.revocation.receipts import ByHand
 from credentials.verdicts import Severity, Text, WhoCanFix
 
 
@@ -98,6 +99,16 @@ RECEIPT: Mapping[Revocation, Text] = {
     Revocation.PENDING: _(
         "The host has not confirmed yet that the token is revoked. It is asked again until it does; you need "
         "not wait here."
+    ),
+}
+
+# What its owner is told where a token is left to them.
+BY_HAND: Mapping[ByHand, Text] = {
+    ByHand.NOT_ASKED: _("%(host)s could not be asked to revoke it. Please do that yourself there."),
+    ByHand.NOT_CONFIRMED: _("%(host)s did not confirm it within a week. Please revoke it yourself there."),
+    ByHand.NEWER_PAIR: _(
+        "%(host)s revoked it, but may have renewed it just before, and the newer token is not known here. "
+        "Please end it yourself there."
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from credentials.services.calendar.digest import mail_administrators
-from credentials.services.calendar.ends import End, EndKind, Mend, ends_of, prepared, read
+from credentials.services.calendar.ends import End, EndKind, Mend, crowded, ends_of, prepared, read
 from credentials.services.calendar.expiry import can_set_expiry, set_expiry
 from credentials.services.calendar.warnings import THRESHOLDS, warn_due
 
@@ -13,6 +13,7 @@ __all__ = [
     "EndKind",
     "Mend",
     "can_set_expiry",
+    "crowded",
     "ends_of",
     "mail_administrators",
     "prepared",

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from credentials.conf import conf
-from credentials.models import AuditEvent, IdempotencyRecord
+from credentials.models import AuditEvent
 from credentials.models.audit import Action
 from credentials.services import audit
 from credentials.services.audit import Actor, Subject
@@ -31,40 +31,35 @@ _MOST_NAMED = 50
 def mail_administrators(*, now: datetime) -> int:
     """Mail the people of ``ADMINS`` what was warned of since the last such mail; how many mails went out.
 
-    The day is claimed before anything is sent, so that of two workers one sends, and given back where the
-    mail server fails. That it went out is recorded after: a worker that is killed in between tells it once
-    more on another day.
+    The duty's turn (services/turns.py) makes its worker the only one. That a mail went out is recorded after: a
+    worker that is killed in between tells it once more.
     """
     if not settings.ADMINS:
         return 0
-    news = _news()
+    mailed = AuditEvent.objects.filter(action=Action.CALENDAR_MAILED).order_by("-seq").first()
+    if mailed is not None and localdate(mailed.at) == localdate(now):
+        return 0
+    news = _news(after=mailed.data["seq"] if mailed else 0)
     last = news.order_by("-seq").values_list("seq", flat=True).first()
     if last is None:
-        return 0
-    day = {"caller": "calendar", "key": f"mail to administrators {localdate(now)}"}
-    claim, is_mine = IdempotencyRecord.objects.get_or_create(
-        **day, defaults={"request_digest": b"", "created_at": now}
-    )
-    if not is_mine:
         return 0
     news = news.filter(seq__lte=last)
     try:
         mail_admins(str(conf.product_name), _text(news))
     except (OSError, SMTPException):
-        claim.delete()
         return 0
     subject = Subject(kind="installation", id="", name=str(conf.product_name))
     data = {"seq": last, "credentials": _warnings(news).count()}
-    audit.record("calendar.mailed", actor=_ACTOR, subject=subject, data=data)
+    audit.append_all([audit.build("calendar.mailed", actor=_ACTOR, subject=subject, at=now, data=data)])
     return 1
 
 
-def _news() -> QuerySet[AuditEvent]:
+def _news(*, after: int) -> QuerySet[AuditEvent]:
     """Every warning, and every refusal of a client, that no mail has told yet."""
-    mailed = AuditEvent.objects.filter(action=Action.CALENDAR_MAILED).order_by("-seq").first()
+    # Without days an event tells of a status alone (calendar/warnings.py).
     return AuditEvent.objects.filter(
         Q(action=Action.HOST_CLIENT_REFUSED) | Q(action=Action.CREDENTIAL_EXPIRING, data__has_key="days"),
-        seq__gt=mailed.data["seq"] if mailed else 0,
+        seq__gt=after,
     )
 
 

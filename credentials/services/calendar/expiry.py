@@ -7,10 +7,9 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from credentials.conf import conf
 from credentials.errors import Conflict, InputInvalid
 from credentials.models import Credential, Status
-from credentials.models.credential import ended
+from credentials.models.credential import ended, is_near
 from credentials.providers import registry
 from credentials.providers.tokens import Kind
 from credentials.services import audit, notices
@@ -59,9 +58,8 @@ def set_expiry(
 
 def _status_by_date(row: Credential, now: datetime) -> str:
     """The status, where only the date had made it what it is: the host itself has refused nothing."""
-    is_near = row.expires_at is not None and row.expires_at - now <= conf.expiring_window
     if row.status in {Status.VALID, Status.EXPIRING}:
-        return Status.EXPIRING if is_near else Status.VALID
+        return Status.EXPIRING if is_near(row.kind, row.expires_at, now=now) else Status.VALID
     if row.status == ended(row.kind)[0] and not row.status_detail:
         return Status.UNVERIFIED
     return row.status

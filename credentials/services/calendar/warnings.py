@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from credentials.conf import conf
 from credentials.models import Credential, Notice, Status
-from credentials.providers.tokens import Kind
+from credentials.models.credential import is_near
 from credentials.services import audit, changes, notices
 from credentials.services.audit import Actor
 from credentials.services.calendar.ends import (
@@ -65,13 +65,13 @@ def _warn(pk: UUID, *, now: datetime) -> int:
         return 0
     ends = ends_of(row, now=now, is_crowded=pk in crowded([row]))
     due = list(_to_tell(row, ends, now))
-    before, is_near = row.status, _is_near(row, ends, now)
-    if is_near:
+    before, expires = row.status, _is_near(row, ends, now)
+    if expires:
         row.status = Status.EXPIRING
     for end, days in due:
         row.told[end.kind.value] = [_mark(end), days]
-        _tell(row, end, days, now=now, before=before if is_near else "")
-    if is_near and not due:
+        _tell(row, end, days, now=now, before=before if expires else "")
+    if expires and not due:
         _record(row, {"status_before": before, "status": row.status})
     Credential.objects.filter(pk=pk).update(told=row.told, status=row.status)
     return len(due)
@@ -119,14 +119,9 @@ def _is_same(end: End, told_of: str) -> bool:
 
 
 def _is_near(row: Any, ends: tuple[End, ...], now: datetime) -> bool:
-    """Whether a working credential counts as expiring from now on (``conf.expiring_window``)."""
-    window = conf.expiring_window
-    dated = (end.at for end in ends if end.kind is EndKind.EXPIRY and end.at is not None)
-    return (
-        row.status == Status.VALID
-        and row.kind != Kind.OAUTH
-        and any(now < at <= now + window for at in dated)
-    )
+    """Whether a working credential counts as expiring from now on; one that is over does not any more."""
+    dated = (end.at for end in ends if end.kind is EndKind.EXPIRY and end.at is not None and end.at > now)
+    return row.status == Status.VALID and any(is_near(row.kind, at, now=now) for at in dated)
 
 
 def _tell(row: Credential, end: End, days: int, *, now: datetime, before: str) -> None:

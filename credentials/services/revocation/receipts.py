@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
@@ -15,11 +16,33 @@ from credentials.providers.facts import RevocationResult
 from credentials.providers.tokens import Kind
 from credentials.services import audit
 from credentials.services.audit import Actor
+from credentials.services.revocation.attempts import GIVES_UP
 from credentials.services.revocation.requests import subject_of
 
 # What ends a credential as a whole; its replaced and late tokens have receipts of their own.
 _ENDINGS = (RevocationReason.DISCONNECTED, RevocationReason.OFFBOARDED, RevocationReason.PANIC)
 _OF_APPS = (Kind.OAUTH.value, Kind.APP_TOKEN.value)
+
+
+class ByHand(StrEnum):
+    """Why a token is left to a person."""
+
+    NOT_ASKED = "not asked"
+    NOT_CONFIRMED = "not confirmed"
+    NEWER_PAIR = "newer pair"
+
+
+def by_hand(revocation: Revocation) -> ByHand | None:
+    """Why a person has to end the token; None where the host does, or did."""
+    if revocation.state != RevocationState.MANUAL:
+        return None
+    if revocation.in_doubt:
+        return ByHand.NEWER_PAIR
+    ended = revocation.finished_at
+    # Whatever the last attempt said, for a week no answer settled it (services/revocation/attempts.py).
+    if ended is not None and ended - revocation.requested_at >= GIVES_UP:
+        return ByHand.NOT_CONFIRMED
+    return ByHand.NOT_ASKED
 
 
 def of(credential: Credential) -> Revocation | None:

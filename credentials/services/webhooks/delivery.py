@@ -7,6 +7,7 @@ messages is not promised: one that failed comes later than those behind it.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -53,6 +54,7 @@ _OVERLOADED = (
     HTTPStatus.GATEWAY_TIMEOUT,
 )
 _ACTOR = Actor.system("webhooks")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,8 +154,8 @@ class _Round:
             return None
         try:
             route = self._route_to(endpoint)
-        except CryptoError:
-            self._resting.add(endpoint.pk)  # the operator's to mend; what waits goes on waiting
+        except CryptoError as error:
+            self._unopened(delivery, error, at=moment)
             return None
         claim = moment + CLAIMED
         # By the row's own columns only: of two workers, who had to wait for the other's update finds nothing
@@ -167,6 +169,22 @@ class _Round:
         body = body_of(delivery.message)
         headers = _headers(str(delivery.message_id), body, route.secrets, at=moment)
         return _Attempt(delivery=delivery, claim=claim, door=route.door, headers=headers, body=body)
+
+    def _unopened(self, delivery: WebhookDelivery, error: CryptoError, *, at: datetime) -> None:
+        """The operator's to mend: no attempt is counted, so that what waits is sent as soon as that is done."""
+        kind = type(error).__name__
+        problem = f"the signing secret does not open: {kind}"
+        self._resting.add(delivery.endpoint_id)
+        row = WebhookDelivery.objects.filter(
+            pk=delivery.pk, state=DeliveryState.PENDING, next_attempt_at=delivery.next_attempt_at
+        )
+        if row.exclude(last_error=problem).update(last_error=problem):  # said once, not every round
+            logger.error(
+                "webhook endpoint %s: the signing secret does not open: %s", delivery.endpoint_id, kind
+            )
+        if at >= delivery.created_at + TRIED_FOR:
+            row.update(state=DeliveryState.FAILED, next_attempt_at=None)
+        WebhookEndpoint.objects.filter(pk=delivery.endpoint_id, failing_since=None).update(failing_since=at)
 
     def _route_to(self, endpoint: WebhookEndpoint) -> _Route:
         """Made once a round, so that a thousand messages open the secret once."""

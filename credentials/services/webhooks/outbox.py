@@ -63,7 +63,8 @@ def announce(
 ) -> WebhookMessage | None:
     """Tell every endpoint that wants this event and may see ``host``, inside the caller's transaction.
 
-    ``host`` is a slug, empty for what concerns no host. Where nobody listens, ``data`` is not even made.
+    ``host`` is a slug, empty for what concerns a person at every host: that is not for clients that are limited
+    to some. Where nobody listens, ``data`` is not even made.
     Raises ValueError for data outside the allow-list.
     """
     wanting = [one for one in listening(now=now) if _wants(one, event) and _may_see(one, host)]
@@ -95,7 +96,7 @@ def _wants(endpoint: WebhookEndpoint, event: WebhookEvent) -> bool:
 
 
 def _may_see(endpoint: WebhookEndpoint, host: str) -> bool:
-    return not host or not endpoint.client.hosts or host in endpoint.client.hosts
+    return not endpoint.client.hosts or host in endpoint.client.hosts
 
 
 def _checked(data: Mapping[str, object], shape: Shape) -> dict[str, object]:

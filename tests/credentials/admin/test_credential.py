@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from credentials.crypto.secret import Secret
 from credentials.models import AuditEvent, Credential, Host, Status
 from credentials.providers.tokens import Kind
-from credentials.services import hosts
+from credentials.services import hosts, vault
 from tests import builders
 from tests.credentials.admin.desk import Stock, act, borrow, browser, page, read, staff
 from tests.sandbox import RunningSandbox
@@ -53,6 +56,36 @@ def test_last_used_is_the_newest_lease(desk: Client, alice: User) -> None:
     shown = desk.get(page(Credential, "changelist")).context["cl"].result_list[0].last_used_at
 
     assert shown == newest.created_at
+
+
+def test_of_a_pair_the_end_of_what_renews_it_is_shown_without_a_query_a_row(
+    desk: Client, alice: User, django_assert_num_queries: Any
+) -> None:
+    hour, day = timezone.now() + timedelta(hours=1), timezone.now() + timedelta(days=400)
+    host = builders.host()
+    lasting = pair(builders.credential(alice, host, kind=Kind.OAUTH, expires_at=hour))
+    dated = pair(builders.credential(alice, host, kind=Kind.OAUTH, expires_at=hour, refresh_ends_at=day))
+    row_of(desk)  # Django remembers content types from here on
+    with CaptureQueriesContext(connection) as few:
+        row = row_of(desk)
+    number = len(few)
+    assert "renewed by itself" in row
+    assert f"{timezone.localtime(day):%Y-%m-%d %H:%M:%S}" in row
+    assert f"{timezone.localtime(hour):%Y-%m-%d %H:%M:%S}" not in row
+    assert "renewed by itself" in read(desk.get(page(Credential, "change", lasting.pk)))
+    assert "renewed by itself" not in read(desk.get(page(Credential, "change", dated.pk)))
+
+    pair(builders.credential(alice, host, kind=Kind.OAUTH, expires_at=hour))
+    with django_assert_num_queries(number):
+        row_of(desk)
+    listed = desk.get(page(Credential, "changelist"), {"o": "6"}).context["cl"].result_list
+    assert {"access_envelope", "refresh_envelope"} <= listed[0].get_deferred_fields()
+
+
+def pair(stored: Credential) -> Credential:
+    sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
+    Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
+    return stored
 
 
 @pytest.mark.parametrize(("word", "found"), [("alice", 1), ("octo-al", 1), ("work", 1), ("bob", 0)])

@@ -222,6 +222,20 @@ def test_an_end_that_comes_nearer_is_told_with_its_days(
     assert (any_day["days"], any_day["expires_at"]) == (None, None)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_of_a_pair_the_end_of_what_renews_it_is_told(
+    stored: Credential, listening: WebhookEndpoint, clock: Clock, known: bool
+) -> None:
+    stored.refresh_envelope = b"sealed"
+    stored.expires_at = clock() + timedelta(hours=2)
+    stored.refresh_ends_at = clock() + timedelta(days=40, hours=1) if known else None
+    changes.connected(stored, now=clock())
+    [(_event, data)] = told()
+    end = stored.refresh_ends_at
+    expected = (end.strftime("%Y-%m-%dT%H:%M:%SZ"), 40) if end else (None, None)
+    assert (data["expires_at"], data["days"]) == expected
+
+
 def test_where_nobody_listens_no_message_is_kept(stored: Credential, clock: Clock) -> None:
     become(stored, Status.REJECTED, clock)
     changes.connected(stored, now=clock())

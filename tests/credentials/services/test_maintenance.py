@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from credentials.models import (
     Credential,
     IdempotencyRecord,
     Organization,
-    PendingConnection,
     RepositoryAccess,
     Status,
 )
@@ -33,20 +32,9 @@ NOW = timezone.now().replace(microsecond=0)
 DAY = timedelta(days=1)
 
 
-def pending(user: User, expires_at: datetime) -> PendingConnection:
-    waiting = PendingConnection(user=user, host=builders.host(), expires_at=expires_at)
-    waiting.access_envelope = vault.seal_secret(Secret("t"), waiting.binding("access"))
-    waiting.save()
-    return waiting
-
-
-def test_a_connection_that_nobody_confirmed_in_time_is_gone_and_others_stay(alice: User) -> None:
-    pending(alice, NOW - timedelta(seconds=1))
-    in_time = pending(alice, NOW + timedelta(seconds=1))
-
-    assert maintenance.drop_pending(now=NOW) == 1
-
-    assert PendingConnection.objects.get() == in_time
+def give_pair(stored: Credential) -> None:
+    sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
+    Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
 
 
 def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before() -> None:
@@ -107,7 +95,45 @@ def test_what_a_clock_that_ran_ahead_marked_is_taken_back(alice: User) -> None:
     early.refresh_from_db()
     told.refresh_from_db()
     assert early.status == Status.UNVERIFIED
+    event = AuditEvent.objects.get(action="credential.unexpired")
+    assert event.data == {"status_before": "expired", "status": "unverified"}
+    assert not AuditEvent.objects.filter(action="credential.expiring").exists(), "nobody was warned"
     assert told.status == Status.EXPIRED, "its host said so"
+
+
+@pytest.mark.parametrize(
+    ("kind", "paired"), [(Kind.OAUTH, False), (Kind.OAUTH, True), (Kind.APP_TOKEN, False)]
+)
+def test_a_clock_that_ran_ahead_ends_no_authorization_for_good(alice: User, kind: Kind, paired: bool) -> None:
+    ends: dict[str, Any] = {"refresh_ends_at" if paired else "expires_at": NOW + timedelta(hours=20)}
+    early = builders.credential(alice, builders.host(), kind=kind, **ends)
+    if paired:
+        give_pair(early)
+
+    assert maintenance.mark_ends(now=NOW + DAY) == 1
+    early.refresh_from_db()
+    assert early.status == Status.RECONNECT_REQUIRED
+    assert maintenance.mark_ends(now=NOW) == 1
+
+    early.refresh_from_db()
+    assert early.status == Status.UNVERIFIED
+
+
+def test_an_authorization_that_its_host_ended_stays_ended(alice: User) -> None:
+    told = builders.credential(
+        alice,
+        builders.host(),
+        kind=Kind.OAUTH,
+        status=Status.RECONNECT_REQUIRED,
+        status_detail="reconnect_required",
+        refresh_ends_at=NOW + DAY,
+    )
+    give_pair(told)
+
+    assert maintenance.mark_ends(now=NOW) == 0
+
+    told.refresh_from_db()
+    assert told.status == Status.RECONNECT_REQUIRED
 
 
 @pytest.mark.parametrize(("refresh_ends_in", "after"), [(DAY, "valid"), (-DAY, "reconnect_required")])
@@ -119,8 +145,7 @@ def test_a_pair_ends_with_its_refresh_token(alice: User, refresh_ends_in: timede
         expires_at=NOW - timedelta(hours=1),
         refresh_ends_at=NOW + refresh_ends_in,
     )
-    sealed = vault.seal_secret(Secret("r"), stored.binding("refresh"))
-    Credential.objects.filter(pk=stored.pk).update(refresh_envelope=sealed)
+    give_pair(stored)
 
     maintenance.mark_ends(now=NOW)
 

@@ -16,7 +16,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, NotFound, ProviderUnreachable, TokenNotAccepted, TokenRejected
 from credentials.models import Credential, Host, PendingConnection, Status
 from credentials.providers.grants import OAuthGrant
-from credentials.services import diagnose, hosts, oauth, pending, verify
+from credentials.services import diagnose, hosts, oauth, pending, vault, verify
 from credentials.services.audit import Actor
 from credentials.verdicts import VerdictCode
 from tests import builders
@@ -293,3 +293,15 @@ def test_a_replica_that_lags_behind_at_the_confirmation_leaves_it_unverified_and
         purpose="test",
         now=lambda: timezone.now() + timedelta(minutes=1),
     ).ok
+
+
+def test_a_connection_that_nobody_confirmed_in_time_is_gone_and_others_stay(alice: User) -> None:
+    now, second = timezone.now(), timedelta(seconds=1)
+    for ends in (now - second, now + second):
+        waiting = PendingConnection(user=alice, host=builders.host(), expires_at=ends)
+        waiting.access_envelope = vault.seal_secret(Secret("t"), waiting.binding("access"))
+        waiting.save()
+
+    assert pending.drop_expired(actor=builders.SYSTEM, now=now) == 1
+
+    assert PendingConnection.objects.get() == waiting

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,8 +11,9 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.models import AuditEvent, Credential, Lease, Status
 from credentials.providers.tokens import Kind
-from credentials.services import connect
+from credentials.services import connect, vault
 from credentials.services.connect import ManualEntry
+from credentials.web import cards
 from tests import builders
 from tests.credentials.web.visitor import oauth_host, sandbox_host, visit
 from tests.sandbox import RunningSandbox
@@ -198,3 +200,32 @@ def test_where_the_host_cannot_be_asked_the_receipt_gives_the_link(alice: User) 
     html = visit(alice).post(address("credential_disconnect", held)).content.decode()
     assert "The host has not confirmed yet" in html
     assert f'href="{github.web_url}/settings/tokens"' in html
+
+
+def test_the_end_of_the_oldest_of_too_many_authorizations_is_on_its_page(alice: User) -> None:
+    host = builders.host(client_id="app", client_secret=Secret("s"))
+    granted: dict[str, Any] = {
+        "account_id": "1",
+        "oauth_client_id": "app",
+        "scopes": ["repo"],
+        "kind": Kind.OAUTH,
+    }
+    now = timezone.now()
+    held = [
+        builders.credential(
+            alice, host, token=f"gho_{number:036d}", sealed_at=now - timedelta(days=10 - number), **granted
+        )
+        for number in range(10)
+    ]
+    said = "The next one ends this one, the oldest."
+    assert said in visit(alice).get(address("credential", held[0])).content.decode()
+    assert said not in visit(alice).get(address("credential", held[1])).content.decode()
+
+
+def test_a_pair_is_renewed_by_itself_whatever_query_its_row_came_from(alice: User) -> None:
+    now = timezone.now()
+    made = builders.credential(alice, builders.host(), kind=Kind.OAUTH, expires_at=now - timedelta(minutes=1))
+    sealed = vault.seal_secret(Secret("r"), made.binding("refresh"))
+    Credential.objects.filter(pk=made.pk).update(refresh_envelope=sealed)
+    card = cards.credential_card(Credential.objects.get(pk=made.pk), now=now)
+    assert (card.status, card.is_renewed, card.is_over) == ("valid", True, False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
@@ -35,6 +38,22 @@ def test_a_token_that_only_its_owner_can_end_is_reminded_of_until_it_is_done(ali
     made.refresh_from_db()
     assert made.state == "manual"
     assert made.acknowledged_at is not None
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "after", "said"),
+    [
+        (False, timedelta(minutes=3), "Gitea could not be asked to revoke it."),
+        (False, timedelta(days=7), "Gitea did not confirm it within a week."),
+        (True, timedelta(minutes=3), "may have renewed it just before"),
+    ],
+)
+def test_why_it_is_left_to_its_owner_is_said(
+    alice: User, in_doubt: bool, after: timedelta, said: str
+) -> None:
+    made = left(alice)
+    Revocation.objects.update(in_doubt=in_doubt, finished_at=made.requested_at + after)
+    assert said in visit(alice).get("/").content.decode()
 
 
 def test_what_waits_for_its_host_has_a_link_and_no_button(alice: User) -> None:

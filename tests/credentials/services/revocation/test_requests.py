@@ -12,7 +12,7 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.errors import EnvelopeInvalid, TokenNotAccepted
 from credentials.models import Credential, PendingConnection, Revocation, RevocationReason
-from credentials.services import connect, maintenance, oauth, pending, rotate, sealed_rows, vault
+from credentials.services import connect, oauth, pending, rotate, sealed_rows, vault
 from credentials.services.audit import Actor
 from credentials.services.connect import ManualEntry
 from credentials.services.revocation import attempts, requests
@@ -193,7 +193,7 @@ def test_what_nobody_confirms_in_time_is_revoked(sandbox: RunningSandbox, alice:
     receive(alice, host, grant_for(sandbox, host, alice))
     clock.step(minutes=11)
 
-    assert maintenance.drop_pending(now=clock()) == 1
+    assert pending.drop_expired(actor=builders.SYSTEM, now=clock()) == 1
 
     assert not PendingConnection.objects.exists()
     assert due(clock) == 1
@@ -217,6 +217,6 @@ def test_what_was_confirmed_is_not_given_back(sandbox: RunningSandbox, alice: Us
     host = builders.sandbox_host(sandbox, "gitlab")
     confirm(alice, receive(alice, host, grant_for(sandbox, host, alice)))
     clock.step(minutes=30)
-    maintenance.drop_pending(now=clock())
+    pending.drop_expired(actor=builders.SYSTEM, now=clock())
     assert due(clock) == 0
     assert grants(sandbox, "gitlab") == 1

@@ -223,6 +223,30 @@ def test_while_the_key_is_missing_messages_wait_and_no_attempt_is_counted(
     assert deliver(clock) == 1
 
 
+def test_a_secret_that_does_not_open_is_said_and_what_waits_is_given_up_after_a_day(
+    receiver: Receiver, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening, _secret = endpoint(receiver.hook)
+    WebhookEndpoint.objects.filter(pk=listening.pk).update(secret_envelope=b"damaged" * 20)
+    tell(clock)
+    begun = clock()
+    for _round in range(3):
+        deliver(clock)
+        clock.step(seconds=5)
+    row = only()
+    assert (row.state, row.attempts, row.next_attempt_at) == (DeliveryState.PENDING, 0, begun)
+    assert row.last_error == "the signing secret does not open: EnvelopeInvalid"
+    [said] = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    assert said == f"webhook endpoint {listening.pk}: the signing secret does not open: EnvelopeInvalid"
+    assert WebhookEndpoint.objects.get().failing_since == begun
+
+    clock.step(hours=24)
+    assert deliver(clock) == 0
+    row = only()
+    assert (row.state, row.next_attempt_at) == (DeliveryState.FAILED, None)
+    assert receiver.connections == 0
+
+
 # --- Never twice, never lost ----------------------------------------------------------------------------
 
 
