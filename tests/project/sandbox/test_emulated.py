@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from project.sandbox.emulated import EMULATED
-from project.sandbox.oauth import Reason
+from project.sandbox.reasons import Reason
 from project.sandbox.seed import Organization
 from project.sandbox.switches import changed
 
