@@ -16,6 +16,8 @@ from credentials.models import Host, HostHealth
 
 FAILURES = 5
 PAUSE = timedelta(minutes=1)
+# With this begins the evidence of a question that was kept in.
+NOT_ASKED = "not asked"
 
 
 class CircuitBreaker:
@@ -38,7 +40,7 @@ class CircuitBreaker:
         if self._known is not None and self._known.failures >= FAILURES and not self._claim(self._known):
             raise ProviderUnreachable(
                 "the host has not been answering; it is asked again soon",
-                evidence=f"not asked: {self._known.last_failure}"[:300],
+                evidence=f"{NOT_ASKED}: {self._known.last_failure}"[:300],
             )
         self._entered = True
 

@@ -24,6 +24,7 @@ from credentials.models import AuditEvent, Credential, Host, Status
 from credentials.models.audit import Action
 from credentials.providers.grants import CLIENT_REFUSED, OAuthGrant
 from credentials.services import audit, changes, database, hosts, oauth, processes, vault
+from credentials.services.circuit_breaker import NOT_ASKED
 from credentials.services.logins import subject_of
 from credentials.services.processes import Kind
 from credentials.services.refresh import claim, heal, journal, schedule
@@ -228,12 +229,13 @@ def _many_refused(host: Host, *, now: datetime) -> bool:
 def _failed(taken: Claim, problem: Exception, *, now: datetime) -> Result:
     """Nothing was learned of the grant: keep everything, and try again later."""
     row = taken.credential
-    failures = row.refresh_failures + 1
+    evidence = problem.evidence if isinstance(problem, ProviderError) else type(problem).__name__
+    # What the breaker did not let out was no failure of this one, and makes its pause no longer.
+    failures = row.refresh_failures + (not evidence.startswith(NOT_ASKED))
     wait = schedule.pause(failures)
     if isinstance(problem, ProviderRateLimited) and problem.retry_after is not None:
         wait = min(max(wait, problem.retry_after), schedule.LONGEST_PAUSE)
     until = now + wait
-    evidence = problem.evidence if isinstance(problem, ProviderError) else type(problem).__name__
     with transaction.atomic():
         claim.give_back(taken, failures=failures, due_at=until)
         is_news = evidence in CLIENT_REFUSED and _note_refused_client(row.host, now=now)

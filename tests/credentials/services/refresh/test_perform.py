@@ -12,9 +12,10 @@ from django.db import OperationalError, connection
 
 from credentials.crypto.secret import Secret
 from credentials.errors import AuditUnavailable, CryptoError
-from credentials.models import AuditEvent, Credential, Process, Status
+from credentials.models import AuditEvent, Credential, HostHealth, Process, Status
 from credentials.providers.tokens import Kind
 from credentials.services import audit, audit_proof, hosts, processes, vault
+from credentials.services.circuit_breaker import FAILURES
 from credentials.services.refresh import journal, perform
 from credentials.services.refresh.claim import Outcome, Result
 from tests import builders
@@ -336,3 +337,18 @@ def test_the_event_of_the_claim_is_durable_before_the_refresh_token_is_opened(
 def test_a_process_shows_itself_before_it_claims(credential: Credential, provider: Rotating) -> None:
     refresh(credential)
     assert Process.objects.filter(pk=processes.identity()).exists()
+
+
+def test_a_question_that_the_breaker_kept_in_makes_no_pause_longer(
+    credential: Credential, provider: Rotating
+) -> None:
+    clock = Clock()
+    provider.before = lambda number: Reply(status=503)
+    refresh(credential, now=clock)
+    assert fresh(credential).refresh_failures == 1
+    HostHealth.objects.update(failures=FAILURES, retry_at=clock() + timedelta(hours=1))
+    for _again in range(3):
+        clock.step(minutes=16)
+        refresh(credential, now=clock)
+    assert fresh(credential).refresh_failures == 1
+    assert provider.calls == 1
