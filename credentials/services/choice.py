@@ -231,4 +231,7 @@ def explain_refusal(choice: Choice) -> tuple[VerdictCode, Candidate | None]:
         found = STATUS_VERDICTS.get(Status(judged.candidate.status))
         if found is not None:
             return found, judged.candidate
+    for judged in choice.judged:
+        if judged.candidate.status == Status.QUARANTINED:
+            return VerdictCode.NO_CREDENTIAL, judged.candidate
     return VerdictCode.NO_CREDENTIAL, None

@@ -168,13 +168,19 @@ def _first_that_reads(
     if not refused:
         is_silent = public.code is VerdictCode.HOST_UNREACHABLE
         nobody = public if is_silent else replace(public, code=VerdictCode.NO_CREDENTIAL)
-        return Diagnosis(verdict=explain(found, None, nobody, user=user))
+        return Diagnosis(verdict=explain(found, _out_of_use(found, user), nobody, user=user))
     credential, finding = _most_telling(refused)
     return Diagnosis(
         verdict=explain(found, credential, finding, user=user),
         credential=credential,
         confirmed=tuple(dict.fromkeys(key for _held, seen in refused for key in _told(seen))),
     )
+
+
+def _out_of_use(found: Target, user: Any) -> Credential | None:
+    """What the person has connected there and nobody may use: then it is not missing."""
+    mine = Credential.objects.select_related("host", "owner").filter(owner=user, host=found.host)
+    return mine.filter(status=Status.QUARANTINED).first()
 
 
 def _told(finding: Finding) -> list[str]:

@@ -8,15 +8,17 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from credentials.conf import conf
-from credentials.models import Credential, OrganizationAccess
+from credentials.models import Credential, OrganizationAccess, Status
 from credentials.providers.base import Provider
 from credentials.providers.causes import CODE_OF
 from credentials.providers.facts import OrganizationState, RepositoryPlace
 from credentials.providers.repository_url import parse
 from credentials.providers.tokens import Kind
+from credentials.services.choice import Candidate
 from credentials.services.reach import Finding
 from credentials.services.targets import Target
 from credentials.verdicts import Verdict, VerdictCode
+from credentials.verdicts.variants import QUARANTINED
 from credentials.verdicts.wording import verdict
 
 
@@ -24,7 +26,7 @@ def explain(found: Target, credential: Credential | None, finding: Finding, *, u
     """The verdict of a finding: its words, its links, and the message to an owner."""
     provider, host, place = found.provider, found.host, found.place
     kind = credential.kind if credential else ""
-    names = (f"{provider.name}:{kind}", provider.name, kind, "repository")
+    names = (*state_variants(credential), f"{provider.name}:{kind}", provider.name, kind, "repository")
     organization = finding.organization or place.owner
     links = _links(found, credential, finding)
     values: Mapping[str, object] = {
@@ -53,6 +55,12 @@ def explain(found: Target, credential: Credential | None, finding: Finding, *, u
         organization=finding.organization,
         credential=str(credential.pk) if credential else "",
     )
+
+
+def state_variants(credential: Credential | Candidate | None) -> tuple[str, ...]:
+    """The names under which a verdict may have words of its own for the state that a credential is in."""
+    is_out_of_use = credential is not None and credential.status == Status.QUARANTINED
+    return (QUARANTINED,) if is_out_of_use else ()
 
 
 def _account(credential: Credential | None) -> str:

@@ -42,6 +42,7 @@ from credentials.services import audit, choice, clients, diagnose, lend_statemen
 from credentials.services.audit import Actor, Subject
 from credentials.services.choice import Candidate, Choice, Judged
 from credentials.services.clients import PresentedKey
+from credentials.services.explain import state_variants
 from credentials.services.refresh import ensure
 from credentials.verdicts import Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
@@ -305,6 +306,7 @@ def _refusal(found: _Found, request: LeaseRequest) -> Verdict:
             "host": host or _("this host"),
             "provider": registry.get(candidate.provider).title if candidate else host,
         },
+        variants=state_variants(candidate),
         host=candidate.host_slug if candidate else "",
         credential=str(candidate.id) if candidate else "",
     )

@@ -1,6 +1,7 @@
 """What a verdict says differently for one provider or kind of token, and what a person can send to an owner.
 
-A variant's name is ``provider:kind``, ``provider``, ``kind`` or, where an address was asked about, ``repository``;
+A variant's name is ``provider:kind``, ``provider``, ``kind``, ``quarantined`` or, where an address was asked about,
+``repository``;
 see :func:`credentials.verdicts.wording.verdict`.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
-from credentials.verdicts import Action, Text, VerdictCode
+from credentials.verdicts import Action, Text, VerdictCode, WhoCanFix
 from credentials.verdicts.catalog import StepText
 
 
@@ -19,13 +20,24 @@ from credentials.verdicts.catalog import StepText
 class Variant:
     """What a code says differently for one provider or kind of token; None leaves the entry's own."""
 
+    title: Text | None = None
     summary: Text | None = None
     steps: tuple[StepText, ...] | None = None
+    who_can_fix: WhoCanFix | None = None
 
 
 _RECONNECT = StepText(_("Reconnect; the connection keeps its name and settings."), action=Action.RECONNECT)
 
+# Under which name the case of a credential that an administrator has taken out of use has its own words.
+QUARANTINED = "quarantined"
+
 VARIANTS: Mapping[tuple[VerdictCode, str], Variant] = {
+    (VerdictCode.NO_CREDENTIAL, QUARANTINED): Variant(
+        title=_("The connection is quarantined"),
+        summary=_("%(user)s has an account at %(host)s connected, but it was taken out of use here."),
+        steps=(StepText(_("Ask an administrator to release it.")),),
+        who_can_fix=WhoCanFix.ADMINISTRATOR,
+    ),
     (VerdictCode.OK, "repository"): Variant(summary=_("%(account)s can read %(repository)s.")),
     (VerdictCode.TOKEN_REJECTED, "oauth"): Variant(
         steps=(_RECONNECT,),

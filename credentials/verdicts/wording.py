@@ -43,8 +43,8 @@ def verdict(
     return Verdict(
         code=code,
         severity=entry.severity,
-        who_can_fix=entry.who_can_fix,
-        title=str(entry.title) % known,
+        who_can_fix=own.who_can_fix or entry.who_can_fix,
+        title=str(entry.title if own.title is None else own.title) % known,
         summary=str(entry.summary if own.summary is None else own.summary) % known,
         steps=tuple(
             Step(text=str(step.text) % known, url=(links or {}).get(step.link, ""), action=step.action)

@@ -8,14 +8,14 @@ from credentials.providers import registry
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode, WhoCanFix
 from credentials.verdicts.catalog import CATALOG
-from credentials.verdicts.variants import MESSAGES, VARIANTS
+from credentials.verdicts.variants import QUARANTINED, VARIANTS
 from tests.credentials.verdicts.texts import NAMES, links_explained, names_in
 
 
 def names_that_can_come_up() -> set[str]:
     kinds = {(name, kind.value) for name in registry.names() for kind in registry.get(name).kinds}
     pairs = {f"{name}:{kind}" for name, kind in kinds}
-    return pairs | {kind for _name, kind in kinds} | set(registry.names()) | {"repository"}
+    return pairs | {kind for _name, kind in kinds} | set(registry.names()) | {"repository", QUARANTINED}
 
 
 @pytest.mark.parametrize(("code", "name"), VARIANTS)
@@ -24,7 +24,7 @@ def test_a_variant_is_named_as_a_case_can_be(code: VerdictCode, name: str) -> No
 
 
 def test_no_kind_has_the_name_of_a_provider() -> None:
-    assert not {kind.value for kind in Kind} & {*registry.names(), "repository"}
+    assert not {kind.value for kind in Kind} & {*registry.names(), "repository", QUARANTINED}
 
 
 @pytest.mark.parametrize("key", VARIANTS)
