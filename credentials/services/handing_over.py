@@ -22,11 +22,13 @@ _OF_LEAVERS = (QuarantineReason.OFFBOARDING, QuarantineReason.KEPT)
 
 
 def refuse(credential: Credential, *, to: Any) -> None:
-    """Raises InputInvalid, Conflict where ``credential`` cannot become ``to``'s."""
+    """Raises InputInvalid where ``credential`` cannot become ``to``'s as it is, however often it is tried."""
     if not to.is_active or to.pk == credential.owner_id:
         raise InputInvalid(_("Hand it over to another person who is active here."), field="hand_over")
     if credential.status == Status.QUARANTINED and credential.quarantine_reason not in _OF_LEAVERS:
-        raise Conflict(_("This credential is quarantined. Release it before you hand it over."))
+        raise InputInvalid(
+            _("This credential is quarantined. Release it before you hand it over."), field="hand_over"
+        )
     if credential.status not in {*LENDABLE, Status.QUARANTINED} or credential.access_envelope is None:
         raise InputInvalid(
             _("This credential does not work any more; there is nothing to hand over."), field="hand_over"
