@@ -151,6 +151,7 @@ def _backlog(now: datetime) -> Table:
         (_("Credentials whose owner must connect again"), counts.reconnect_required, "warn"),
         (_("Revocations under way"), counts.revocations_pending, "wait"),
         (_("Revocations under way for more than a day"), counts.revocations_long, "bad"),
+        (_("Tokens to be revoked by hand, not yet done"), counts.revocations_by_hand, "warn"),
         (_("Webhooks under way"), counts.deliveries_pending, "wait"),
         (_("Webhooks given up in the last two days"), counts.deliveries_failed, "bad"),
         (_("Webhook endpoints switched off for their answers"), counts.endpoints_off, "bad"),

@@ -8,9 +8,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from credentials.admin.display import moment, page_link, revocation_badge
 from credentials.admin.filters import HostFilter
@@ -19,7 +20,7 @@ from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import AuditUnavailable
 from credentials.models import Revocation, RevocationState
 from credentials.providers.tokens import Kind
-from credentials.services.revocation import attempts
+from credentials.services.revocation import attempts, receipts
 
 # Each asks the host while the page waits.
 MOST_AT_ONCE = 20
@@ -27,15 +28,20 @@ MOST_AT_ONCE = 20
 
 @admin.register(Revocation)
 class RevocationAdmin(ReadOnlyAdmin):
-    """The receipts. Whoever may disconnect credentials may have a host asked again at once."""
+    """The receipts. Whoever may disconnect credentials may have a host asked again at once, and say for somebody
+    who is not here any more that a token was revoked by hand.
+    """
 
     list_display = ("token", "owner_name", "host", "reason", "answer", "when", "attempts", "evidence")
     list_filter = ("state", HostFilter, "reason")
     search_fields = ("=owner_name", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     sortable_by = ("when",)
-    actions = ("retry_now",)
-    page_actions = {"retry_now": gettext_lazy("Ask the host now")}
+    actions = ("retry_now", "mark_done")
+    page_actions = {
+        "retry_now": gettext_lazy("Ask the host now"),
+        "mark_done": gettext_lazy("Mark as done by hand"),
+    }
     fields = (
         "token",
         "owner_name",
@@ -93,7 +99,9 @@ class RevocationAdmin(ReadOnlyAdmin):
         return page_link(revocation.manual_url)
 
     def offered(self, found: Revocation) -> Iterable[str]:
-        return self.page_actions if found.state == RevocationState.PENDING else ()
+        if found.state == RevocationState.PENDING:
+            return ("retry_now",)
+        return ("mark_done",) if receipts.is_open(found) else ()
 
     def has_disconnect_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("credentials.delete_credential"))
@@ -112,6 +120,22 @@ class RevocationAdmin(ReadOnlyAdmin):
         if not waiting:
             self.message_user(request, _("All of these are settled."), messages.INFO)
         return self.back(request, chosen)
+
+    @admin.action(description=gettext_lazy("Mark as done by hand"), permissions=["disconnect"])
+    def mark_done(self, request: HttpRequest, chosen: QuerySet[Revocation]) -> HttpResponse | None:
+        """Close what a person has ended at its host; each is told of in the trail by itself."""
+        found, now = list(chosen), timezone.now()
+        done = sum(
+            receipts.acknowledge(actor=actor_of(request), revocation=one, now=now)
+            for one in found
+            if receipts.is_open(one)
+        )
+        if done:
+            text = ngettext("%d token is marked as done.", "%d tokens are marked as done.", done) % done
+            self.message_user(request, text, messages.SUCCESS)
+        else:
+            self.message_user(request, _("None of these is to be revoked by hand."), messages.INFO)
+        return self.back(request, found)
 
 
 def _asked(request: HttpRequest, revocation: Revocation) -> tuple[str, int]:

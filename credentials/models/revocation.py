@@ -43,7 +43,8 @@ class Revocation(models.Model):
     refresh that a late pair came from. Until
     ``claimed_until`` one process is asking; ``attempts`` is also what its answer is compared with.
     ``accepted_at`` is when the host first said that it would revoke the token, ``verified_at`` when it was
-    seen to refuse it, ``acknowledged_at`` when its owner said that the rest was done by hand.
+    seen to refuse it, ``acknowledged_at`` when its owner, or an administrator, said that the rest was done by
+    hand.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -103,6 +103,12 @@ def _waiting(counts: Backlog) -> Iterator[tuple[str, int, str, str]]:
         "The admin lists them with what their hosts say; those of a host that is gone are revoked by hand.",
     )
     yield (
+        "revocations",
+        counts.revocations_by_hand,
+        "{} tokens are to be revoked by hand, which is not yet done.",
+        "The admin's revocations with this state say where; mark each there when it is done.",
+    )
+    yield (
         "webhooks",
         counts.deliveries_failed,
         "{} webhooks were given up lately.",

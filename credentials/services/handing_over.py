@@ -23,11 +23,14 @@ _OF_LEAVERS = (QuarantineReason.OFFBOARDING, QuarantineReason.KEPT)
 
 
 def refuse(credential: Credential, *, to: Any, now: datetime) -> None:
-    """Raises InputInvalid, Conflict where ``credential`` cannot become ``to``'s, however long one waits."""
+    """Raises InputInvalid where ``credential`` cannot become ``to``'s as it is, however often it is tried, and
+    Conflict where a refresh of it was interrupted."""
     if not to.is_active or to.pk == credential.owner_id:
         raise InputInvalid(_("Hand it over to another person who is active here."), field="hand_over")
     if credential.status == Status.QUARANTINED and credential.quarantine_reason not in _OF_LEAVERS:
-        raise Conflict(_("This credential is quarantined. Release it before you hand it over."))
+        raise InputInvalid(
+            _("This credential is quarantined. Release it before you hand it over."), field="hand_over"
+        )
     _refuse_interrupted(credential, now=now)
     if credential.status not in {*LENDABLE, Status.QUARANTINED} or credential.access_envelope is None:
         raise InputInvalid(

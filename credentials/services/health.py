@@ -34,6 +34,7 @@ from credentials.services import circuit_breaker, database, duties, processes, t
 from credentials.services.duties import PeriodicDuty
 from credentials.services.processes import Kind
 from credentials.services.refresh import claim
+from credentials.services.revocation import receipts
 
 # Beyond this a duty is overdue: three times its interval, and time for a restart.
 _INTERVALS, _GRACE = 3, timedelta(minutes=5)
@@ -85,6 +86,7 @@ class Backlog:
     reconnect_required: int
     revocations_pending: int
     revocations_long: int
+    revocations_by_hand: int
     deliveries_pending: int
     deliveries_failed: int
     endpoints_off: int
@@ -133,6 +135,7 @@ def backlog(*, now: datetime) -> Backlog:
         reconnect_required=Credential.objects.filter(status=Status.RECONNECT_REQUIRED).count(),
         revocations_pending=pending.count(),
         revocations_long=pending.filter(requested_at__lt=now - _LONG_PENDING).count(),
+        revocations_by_hand=receipts.left_by_hand().count(),
         deliveries_pending=deliveries.filter(state=DeliveryState.PENDING).count(),
         deliveries_failed=deliveries.filter(
             state=DeliveryState.FAILED, created_at__gt=now - 2 * _RECENTLY

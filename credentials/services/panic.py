@@ -14,12 +14,13 @@ from queue import SimpleQueue
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from credentials.models import (
     Credential,
     Host,
+    Notice,
     PendingConnection,
     QuarantineReason,
     Revocation,
@@ -29,7 +30,7 @@ from credentials.models import (
 )
 from credentials.providers import registry
 from credentials.providers.tokens import Kind
-from credentials.services import audit, disconnect, hosts, pending, quarantine
+from credentials.services import audit, disconnect, hosts, notices, pending, quarantine
 from credentials.services.audit import Actor
 from credentials.services.revocation import attempts, receipts
 
@@ -74,9 +75,18 @@ def live(chosen: Sequence[Host]) -> QuerySet[Credential]:
     return Credential.objects.filter(host__in=chosen).exclude(status=Status.DISCONNECTED)
 
 
-def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progress = _nothing) -> int:
+def stop(
+    *,
+    actor: Actor,
+    chosen: Sequence[Host],
+    now: datetime,
+    revoking: bool = True,
+    progress: Progress = _nothing,
+) -> int:
     """Quarantine everything at these hosts, in bulk; how many were taken out of use. What waits there for a
     confirmation is thrown away and revoked.
+
+    Owners are told to connect again where :func:`revoke` follows, else that a release is possible.
 
     However many there are, nothing is lent from the first moment: a host is switched off as long as it takes.
     One that a killed run left switched off stays so, until somebody switches it on.
@@ -92,12 +102,32 @@ def stop(*, actor: Actor, chosen: Sequence[Host], now: datetime, progress: Progr
             data = {"credentials": live([host]).exclude(status=Status.QUARANTINED).count()}
             audit.record("host.panic", actor=actor, subject=hosts.subject_of(host), data=data)
             pending.decline_all(actor=actor, waiting=waiting, now=now)
+    if revoking:
+        _tell_those_quarantined_before(chosen, now=now)
     done = quarantine.quarantine_all(
-        actor=actor, credentials=live(chosen), reason=QuarantineReason.PANIC, now=now, progress=progress
+        actor=actor,
+        credentials=live(chosen),
+        reason=QuarantineReason.PANIC,
+        news=notices.Code.CREDENTIAL_STOPPED if revoking else None,
+        now=now,
+        progress=progress,
     )
     for host in switched_off:
         hosts.set_enabled(actor=actor, host=host, enabled=True)
     return done
+
+
+@transaction.atomic
+def _tell_those_quarantined_before(chosen: Sequence[Host], *, now: datetime) -> None:
+    """They were told that an administrator can release them, which is over now."""
+    told = Notice.objects.filter(credential=OuterRef("pk"), code=notices.Code.CREDENTIAL_STOPPED)
+    rows = _quarantined(chosen).filter(~Exists(told), owner__is_active=True).select_related("host")
+    held = list(
+        rows.defer("access_envelope", "refresh_envelope", "fingerprint", "host__client_secret_envelope")
+    )
+    possible = Notice.objects.filter(code=notices.Code.CREDENTIAL_QUARANTINED, read_at=None)
+    possible.filter(credential__in=_quarantined(chosen)).update(read_at=now)
+    notices.about_credentials(held, notices.Code.CREDENTIAL_STOPPED, now=now)
 
 
 def revoke(

@@ -25,10 +25,10 @@ from credentials.services.logins import subject_of
 BATCH = 500
 RELEASED = "released from quarantine"
 
-# Of the rest the owner is told by what follows, or is not here any more.
+# What can be released. Of the rest the owner is told by what follows, or is not here any more.
 _NEWS = {
     QuarantineReason.ADMINISTRATOR: notices.Code.CREDENTIAL_QUARANTINED,
-    QuarantineReason.PANIC: notices.Code.CREDENTIAL_STOPPED,
+    QuarantineReason.PANIC: notices.Code.CREDENTIAL_QUARANTINED,
 }
 
 
@@ -55,9 +55,11 @@ def quarantine_all(
     credentials: QuerySet[Credential],
     reason: QuarantineReason,
     now: datetime,
+    news: notices.Code | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Take every one of ``credentials`` out of use, in batches; how many there were to take.
+    """Take every one of ``credentials`` out of use, in batches; how many there were to take. ``news`` is what
+    their owners are told, by default that they can be released.
 
     May be ended at any point and called again, also twice at the same time.
     """
@@ -65,7 +67,7 @@ def quarantine_all(
     while True:
         with transaction.atomic():
             rows = credentials.exclude(status__in=WITHDRAWN).order_by("pk")[:BATCH]
-            taken = withdraw(rows, actor=actor, reason=reason, now=now)
+            taken = withdraw(rows, actor=actor, reason=reason, news=news, now=now)
         if not taken:
             return done
         done += len(taken)
@@ -73,7 +75,12 @@ def quarantine_all(
 
 
 def withdraw(
-    rows: QuerySet[Credential], *, actor: Actor, reason: QuarantineReason, now: datetime
+    rows: QuerySet[Credential],
+    *,
+    actor: Actor,
+    reason: QuarantineReason,
+    news: notices.Code | None = None,
+    now: datetime,
 ) -> Sequence[Credential]:
     """Quarantine ``rows`` inside the caller's transaction, whatever they were before.
 
@@ -110,8 +117,9 @@ def withdraw(
         ]
     )
     Notice.objects.filter(credential__in=keys, read_at=None).update(read_at=now)
-    if reason in _NEWS:
-        notices.about_credentials(held, _NEWS[reason], now=now)
+    told = news or _NEWS.get(reason)
+    if told is not None:
+        notices.about_credentials(held, told, now=now)
     return held
 
 

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             self._ask(chosen, everywhere=options["all_hosts"], revoking=revoking)
         actor = Actor.system("panic")
         try:
-            self._stop(chosen, actor=actor)
+            self._stop(chosen, actor=actor, revoking=revoking)
             if revoking:
                 self._revoke(chosen, actor=actor)
         except ForgekeyError as error:
@@ -76,9 +76,10 @@ class Command(BaseCommand):
         if typed.strip() != word:
             raise CommandError("Nothing was done.")
 
-    def _stop(self, chosen: list[Host], *, actor: Actor) -> None:
+    def _stop(self, chosen: list[Host], *, actor: Actor, revoking: bool) -> None:
         bar = _Bar(self, "quarantined", panic.live(chosen).count())
-        done = panic.stop(actor=actor, chosen=chosen, now=timezone.now(), progress=bar.show)
+        now = timezone.now()
+        done = panic.stop(actor=actor, chosen=chosen, revoking=revoking, now=now, progress=bar.show)
         bar.end(done)
 
     def _revoke(self, chosen: list[Host], *, actor: Actor) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from credentials.models import Credential, Revocation, RevocationReason, RevocationState, Status
 from credentials.providers import facts
@@ -118,14 +118,28 @@ def reminders(user: Any, *, limit: int = 20) -> list[Revocation]:
     return [one for one in found if one not in harmful]
 
 
+def left_by_hand() -> QuerySet[Revocation]:
+    """Everybody's tokens that a person has to end, where nobody has said yet that it is done."""
+    return Revocation.objects.filter(state=RevocationState.MANUAL, acknowledged_at=None)
+
+
+def is_open(revocation: Revocation) -> bool:
+    """Whether a person has yet to say that it is done by hand."""
+    return revocation.state == RevocationState.MANUAL and revocation.acknowledged_at is None
+
+
 @transaction.atomic
-def acknowledge(*, actor: Actor, revocation: Revocation, now: datetime) -> None:
-    """Its owner says that it is done; the receipt stays ``manual``, for nobody has proved it."""
-    rows = Revocation.objects.filter(pk=revocation.pk, state=RevocationState.MANUAL, acknowledged_at=None)
-    if rows.update(acknowledged_at=now):
-        audit.record(
-            "credential.revocation",
-            actor=actor,
-            subject=subject_of(revocation),
-            data={"revocation": revocation.state, "outcome": "done by hand"},
-        )
+def acknowledge(*, actor: Actor, revocation: Revocation, now: datetime) -> bool:
+    """Its owner, or an administrator in the owner's place, says that it is done; False where nothing was open.
+
+    The receipt stays ``manual``, for nobody has proved it.
+    """
+    if not left_by_hand().filter(pk=revocation.pk).update(acknowledged_at=now):
+        return False
+    audit.record(
+        "credential.revocation",
+        actor=actor,
+        subject=subject_of(revocation),
+        data={"revocation": revocation.state, "outcome": "done by hand"},
+    )
+    return True

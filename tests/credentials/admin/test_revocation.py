@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from credentials.models import AuditEvent, Credential, Revocation
+from credentials.models import AuditEvent, Credential, Revocation, RevocationState
 from credentials.services import disconnect
 from tests import builders
 from tests.credentials.admin.desk import act, browser, page, read, staff
@@ -85,6 +85,50 @@ def test_only_who_may_disconnect_asks_again(alice: User, permissions: tuple[str,
     act(browser(staff("dora", *permissions)), Revocation, "retry_now", made)
     made.refresh_from_db()
     assert made.attempts == asked
+
+
+def by_hand(owner: User) -> Revocation:
+    made = waiting(owner)
+    Revocation.objects.filter(pk=made.pk).update(state=RevocationState.MANUAL)
+    return made
+
+
+def test_an_administrator_closes_what_somebody_left_to_be_done_by_hand(desk: Client, alice: User) -> None:
+    made = by_hand(alice)
+    alice.is_active = False
+    alice.save()
+    (button,) = desk.get(page(Revocation, "change", made.pk)).context["page_actions"]
+    assert button[0] == "mark_done"
+
+    answer = act(desk, Revocation, "mark_done", made, from_page="yes")
+
+    assert "1 token is marked as done." in read(answer)
+    assert answer.context["page_actions"] == []
+    made.refresh_from_db()
+    assert (made.state, made.acknowledged_at is None) == (RevocationState.MANUAL, False)
+    event = AuditEvent.objects.filter(data__outcome="done by hand").get()
+    assert (event.action, event.actor_name) == ("credential.revocation", "admin")
+    again = act(desk, Revocation, "mark_done", made)
+    assert "None of these is to be revoked by hand." in read(again)
+    assert AuditEvent.objects.filter(data__outcome="done by hand").count() == 1
+
+
+def test_what_the_host_is_still_asked_about_cannot_be_marked_as_done(desk: Client, alice: User) -> None:
+    made = waiting(alice)
+    act(desk, Revocation, "mark_done", made)
+    made.refresh_from_db()
+    assert (made.state, made.acknowledged_at) == (RevocationState.PENDING, None)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "done"),
+    [(("view_revocation",), False), (("view_revocation", "delete_credential"), True)],
+)
+def test_only_who_may_disconnect_marks_as_done(alice: User, permissions: tuple[str, ...], done: bool) -> None:
+    made = by_hand(alice)
+    act(browser(staff("dora", *permissions)), Revocation, "mark_done", made)
+    made.refresh_from_db()
+    assert (made.acknowledged_at is not None) is done
 
 
 def test_a_credentials_page_shows_its_receipts_and_the_trail_follows(desk: Client, alice: User) -> None:

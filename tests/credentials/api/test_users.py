@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from credentials.models import AuditEvent, Credential, Scope, Status
+from credentials.models import AuditEvent, Credential, QuarantineReason, Scope, Status
+from credentials.services import quarantine
 from tests import builders
 from tests.credentials.api.conftest import Call
 from tests.credentials.services.stored import store
@@ -115,6 +117,32 @@ def test_a_wrong_body_changes_nothing(
 
     assert User.objects.get(pk=alice.pk).is_active
     assert set(Credential.objects.values_list("status", flat=True)) == {Status.VALID}
+
+
+@pytest.mark.parametrize("spoil", ["administrator", "panic", "dead", "has it"])
+def test_what_can_never_be_handed_over_as_it_is_is_an_input_error_that_is_not_tried_again(
+    alice: User, bob: User, call: Call, spoil: str
+) -> None:
+    host, (_client, key) = builders.host(), builders.client()
+    hers = builders.credential(alice, host)
+    if spoil == "dead":
+        Credential.objects.filter(pk=hers.pk).update(status=Status.REJECTED)
+    elif spoil == "has it":
+        his = builders.credential(bob, host)
+        Credential.objects.filter(pk__in=(hers.pk, his.pk)).update(fingerprint=b"f" * 32)
+    else:
+        reason = QuarantineReason(spoil)
+        quarantine.quarantine(actor=builders.SYSTEM, credential=hers, reason=reason, now=timezone.now())
+    before = Credential.objects.get(pk=hers.pk).status
+
+    body = {"hand_over": [{"credential": str(hers.pk), "to": "bob"}]}
+    refused = call(key, "POST", "/users/alice/offboard/", body)
+
+    assert refused.status_code == 400
+    told = refused.json()
+    assert (told["code"], told["field"], told["retryable"]) == ("input_invalid", "hand_over", False)
+    assert User.objects.get(pk=alice.pk).is_active
+    assert Credential.objects.get(pk=hers.pk).status == before
 
 
 def test_who_may_not_offboard(alice: User, admin: User, call: Call) -> None:

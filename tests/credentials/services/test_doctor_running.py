@@ -11,10 +11,11 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from credentials.models import Duty, Host
+from credentials.models import Duty, Host, RevocationState
 from credentials.services import doctor, doctor_running, duties, processes
 from credentials.services.processes import Kind
 from credentials.services.remarks import Level, Remark
+from credentials.services.revocation import receipts
 from tests import builders
 from tests.credentials.services.test_health import counts, renewable, revocation
 from tests.disks import fill, small_disk
@@ -83,6 +84,16 @@ def test_what_waits_for_long_is_a_warning_with_its_count() -> None:
     told = only(doctor_running.queues(NOW))
     assert (told.level, told.check) == (Level.WARNING, "revocations")
     assert told.text.startswith("2 tokens")
+
+
+def test_what_is_to_be_revoked_by_hand_is_a_warning_until_somebody_says_that_it_is_done() -> None:
+    all_well()
+    left = revocation(builders.host(), age=HOUR, state=RevocationState.MANUAL)
+    told = only(doctor_running.queues(NOW))
+    assert (told.level, told.check) == (Level.WARNING, "revocations")
+    assert told.text == "1 tokens are to be revoked by hand, which is not yet done."
+    receipts.acknowledge(actor=builders.SYSTEM, revocation=left, now=NOW)
+    assert only(doctor_running.queues(NOW)).level == Level.OK
 
 
 def test_a_host_that_refuses_our_client_is_a_problem() -> None:

@@ -134,7 +134,7 @@ def test_an_administrators_quarantine_is_lifted_by_a_release_only(alice: User, b
         now=timezone.now(),
     )
 
-    with pytest.raises(Conflict):
+    with pytest.raises(InputInvalid):
         give(fresh(credential), bob)
     assert fresh(credential).status == Status.QUARANTINED
 

@@ -128,8 +128,8 @@ def test_what_nobody_may_renew_is_not_waited_for(alice: User) -> None:
     assert counts() == {}
 
 
-def revocation(host: Host, *, age: timedelta, state: RevocationState = RevocationState.PENDING) -> None:
-    Revocation.objects.create(
+def revocation(host: Host, *, age: timedelta, state: RevocationState = RevocationState.PENDING) -> Revocation:
+    return Revocation.objects.create(
         host=host,
         row=uuid4(),
         owner_id="1",
@@ -147,7 +147,9 @@ def test_revocations_under_way_are_counted_and_those_of_yesterday_apart() -> Non
     for age in (MINUTE, 25 * HOUR):
         revocation(host, age=age)
     revocation(host, age=25 * HOUR, state=RevocationState.MANUAL)
-    assert counts() == {"revocations_pending": 2, "revocations_long": 1}
+    done = revocation(host, age=25 * HOUR, state=RevocationState.MANUAL)
+    Revocation.objects.filter(pk=done.pk).update(acknowledged_at=NOW)
+    assert counts() == {"revocations_pending": 2, "revocations_long": 1, "revocations_by_hand": 1}
 
 
 def test_webhooks_under_way_and_given_up_and_endpoints_that_were_switched_off_are_counted() -> None:

@@ -285,7 +285,7 @@ def test_many_take_a_few_statements_for_all_of_them(alice: User, django_assert_m
     assert len(taken) == 60
     assert Credential.objects.filter(status=Status.QUARANTINED, quarantine_reason=PANIC).count() == 60
     assert AuditEvent.objects.filter(action="credential.quarantined").count() == 60
-    assert Notice.objects.filter(user=alice, code="credential_stopped").count() == 60
+    assert Notice.objects.filter(user=alice, code="credential_quarantined").count() == 60
 
 
 def test_batches_go_on_until_nothing_is_left(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:

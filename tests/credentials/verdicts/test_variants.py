@@ -8,7 +8,7 @@ from credentials.providers import registry
 from credentials.providers.tokens import Kind
 from credentials.verdicts import VerdictCode, WhoCanFix
 from credentials.verdicts.catalog import CATALOG
-from credentials.verdicts.variants import QUARANTINED, VARIANTS
+from credentials.verdicts.variants import MESSAGES, QUARANTINED, VARIANTS
 from tests.credentials.verdicts.texts import NAMES, links_explained, names_in
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from credentials.models import Credential, Status
+from credentials.models import Credential, Notice, Status
 from tests import builders
 from tests.credentials.services.stored import store
 from tests.sandbox import RunningSandbox
@@ -23,6 +23,10 @@ def run(*words: str) -> str:
     out = StringIO()
     call_command("panic", *words, stdout=out, stderr=StringIO())
     return out.getvalue()
+
+
+def codes() -> list[str]:
+    return list(Notice.objects.filter(read_at=None).values_list("code", flat=True))
 
 
 def statuses() -> set[str]:
@@ -62,6 +66,17 @@ def test_without_revoking_everything_can_be_released_again(alice: User) -> None:
     assert "github: quarantined 1" in run("--host", "github", "--yes", "--no-revoke")
 
     assert statuses() == {Status.QUARANTINED}
+    assert codes() == ["credential_quarantined"], "nobody has to connect again"
+
+
+def test_who_was_told_of_a_release_is_told_when_it_is_revoked_after_all(
+    sandbox: RunningSandbox, alice: User
+) -> None:
+    store(sandbox, alice, builders.sandbox_host(sandbox, "github"))
+    run("--all-hosts", "--yes", "--no-revoke")
+    run("--all-hosts", "--yes")
+    run("--all-hosts", "--yes")
+    assert codes() == ["credential_stopped"]
 
 
 def test_its_status_says_that_something_is_not_settled(alice: User) -> None:
