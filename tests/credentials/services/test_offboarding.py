@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.errors import Conflict, ForgekeyError, InputInvalid, NoUsableCredential
+from credentials.errors import ForgekeyError, InputInvalid, NoUsableCredential
 from credentials.models import (
     AuditEvent,
     Credential,
@@ -244,7 +244,7 @@ def test_what_was_stopped_before_is_kept_and_still_not_handed_over(
 
     leave(alice, revoke=False)
 
-    with pytest.raises(Conflict):
+    with pytest.raises(InputInvalid):
         leave(alice, hand_over={credential.pk: bob})
     assert fresh(credential).quarantine_reason == reason
     assert offboarding.close_inactive(actor=builders.SYSTEM, now=timezone.now()) == 0
