@@ -102,8 +102,9 @@ def offboard(
     handed over to its new owner in ``hand_over``, or disconnected and revoked at its host.
 
     Without ``revoke`` those that are not handed over stay quarantined until somebody decides. A second call
-    does what is left to do and tells how things stand. Raises InputInvalid for a hand-over that cannot be, before anything is changed. What goes wrong with one credential does not hold up the others:
-    it stays quarantined, or is tried again.
+    does what is left to do and tells how things stand. Raises InputInvalid for a hand-over that cannot
+    be, before anything is changed. What goes wrong with one credential does not hold up the others: it stays
+    quarantined, or is tried again.
     """
     chosen = _checked(user, hand_over)
     moment = now()
