@@ -101,6 +101,8 @@ def kept(field: str, title: _StrPromise) -> Callable[[Any, Any], str]:
     @admin.display(description=title)
     def shown(_admin: Any, row: Any) -> str:
         value = getattr(row, field)
+        if value is None:
+            return EMPTY
         return moment(value) if isinstance(value, datetime) else str(value) or EMPTY
 
     return shown

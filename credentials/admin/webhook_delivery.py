@@ -81,6 +81,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         "queued",
         "next_attempt",
         "delivered",
+        "sent_again",
         "answer",
         "webhook_id",
         "payload",
@@ -88,7 +89,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     queued = kept("created_at", gettext_lazy("queued"))
     next_attempt = kept("next_attempt_at", gettext_lazy("next attempt"))
-    delivered = kept("delivered_at", gettext_lazy("delivered"))
+    delivered = kept("delivered_at", gettext_lazy("first delivered"))
+    sent_again = kept("sent_again_at", gettext_lazy("sent again"))
     webhook_id = kept("message_id", gettext_lazy("webhook-id"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
@@ -137,8 +139,10 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("state"))
     def condition(self, delivery: WebhookDelivery) -> SafeString:
         state = DeliveryState(delivery.state)
-        if state is DeliveryState.PENDING and delivery.attempts:
+        if state is DeliveryState.PENDING and delivery.round_attempts:
             return badge(_("being tried again"), "warn")
+        if state is DeliveryState.PENDING and delivery.sent_again_at:
+            return badge(_("being sent again"), "wait")
         return badge(state.label, _TONES[state])
 
     @admin.display(description=gettext_lazy("last answer"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -104,8 +105,9 @@ class DeliveryState(models.TextChoices):
 class WebhookDelivery(models.Model):
     """One message on its way to one endpoint: the outbox, and the delivery log.
 
-    ``created_at`` is when it was queued, the last time if it was sent again. Whoever sends it moves
-    ``next_attempt_at`` ahead first, so that nobody else does.
+    Whoever sends it moves ``next_attempt_at`` ahead first, so that nobody else does. ``created_at`` is when it
+    was queued, ``delivered_at`` when it first arrived, ``sent_again_at`` when somebody last had it sent again, by
+    when there had been ``attempts_before`` of its ``attempts``.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -122,6 +124,8 @@ class WebhookDelivery(models.Model):
     created_at = models.DateTimeField(_("queued"))
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
     delivered_at = models.DateTimeField(_("delivered"), null=True)
+    sent_again_at = models.DateTimeField(_("sent again"), null=True)
+    attempts_before = models.PositiveSmallIntegerField(default=0, editable=False)
     last_status = models.PositiveSmallIntegerField(_("last answer"), null=True)
     last_error = models.CharField(_("last error"), max_length=200, blank=True)
 
@@ -140,3 +144,13 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message} to {self.endpoint}"
+
+    @property
+    def round_began_at(self) -> datetime:
+        """Since when it is tried: since it was queued, or sent again."""
+        return self.sent_again_at or self.created_at
+
+    @property
+    def round_attempts(self) -> int:
+        """How often it was tried since then."""
+        return self.attempts - self.attempts_before

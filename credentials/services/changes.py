@@ -63,16 +63,16 @@ def status_changed(credential: Credential, *, before: str, now: datetime, actor:
         outbox.announce(event, host=credential.host.slug, data=told, now=now)
 
 
-def ends_soon(credential: Credential, *, days: int, at: datetime | None, now: datetime) -> None:
-    """A credential ends within so many days; 0 and None where it may end on any day.
+def ends_soon(credential: Credential, *, threshold: int, at: datetime | None, now: datetime) -> None:
+    """A credential ends within ``threshold`` days; 0, and None for ``at``, where it may end on any day.
 
     Called once per end and threshold by services/calendar. The status ``expiring`` that comes along is not
     announced apart.
     """
 
     def data() -> Mapping[str, object]:
-        end = outbox.time_text(at) if at else None
-        return {**_facts(credential, now=now), "expires_at": end, "days": days if at else None}
+        end = {**_end(at, now=now), "threshold": threshold if at else None}
+        return {**_facts(credential, now=now), **end}
 
     outbox.announce(WebhookEvent.CREDENTIAL_EXPIRING, host=credential.host.slug, data=data, now=now)
 
@@ -118,7 +118,6 @@ def _is_owner(credential: Credential, actor: Actor | None) -> bool:
 
 def _facts(credential: Credential, *, now: datetime) -> dict[str, object]:
     """What a client that acts on the news would otherwise have to ask for."""
-    ends = credential.ends_at
     known = bool(credential.account_id or credential.account_name)
     return {
         "credential": str(credential.pk),
@@ -132,9 +131,15 @@ def _facts(credential: Credential, *, now: datetime) -> dict[str, object]:
         "status_detail": credential.status_detail,
         "lendable": credential.is_lendable,
         "missing_scopes": list(credential.missing_scopes),
-        "expires_at": outbox.time_text(ends) if ends else None,
-        "days": max((ends - now).days, 0) if ends else None,
+        **_end(credential.ends_at, now=now),
     }
+
+
+def _end(at: datetime | None, *, now: datetime) -> dict[str, object]:
+    """An end, and the whole days until then."""
+    if at is None:
+        return {"expires_at": None, "days": None}
+    return {"expires_at": outbox.time_text(at), "days": max((at - now).days, 0)}
 
 
 def _organizations(credential: Credential) -> list[dict[str, str]]:

@@ -128,6 +128,7 @@ def backlog(*, now: datetime) -> Backlog:
     waiting = Q(refresh_due_at__lt=now - _WAITS) | Q(refresh_wanted_at__lt=now - _WAITS)
     pending = Revocation.objects.filter(state=RevocationState.PENDING)
     deliveries = WebhookDelivery.objects
+    lately = now - 2 * _RECENTLY
     return Backlog(
         renewable=asked.count(),
         refresh_overdue=asked.filter(waiting).count(),
@@ -138,7 +139,7 @@ def backlog(*, now: datetime) -> Backlog:
         revocations_by_hand=receipts.left_by_hand().count(),
         deliveries_pending=deliveries.filter(state=DeliveryState.PENDING).count(),
         deliveries_failed=deliveries.filter(
-            state=DeliveryState.FAILED, created_at__gt=now - 2 * _RECENTLY
+            Q(created_at__gt=lately) | Q(sent_again_at__gt=lately), state=DeliveryState.FAILED
         ).count(),
         endpoints_off=WebhookEndpoint.objects.filter(is_enabled=False).exclude(disabled_reason="").count(),
         tasks_waiting=DBTaskResult.objects.ready().filter(enqueued_at__lt=now - _WAITS).count(),

@@ -126,7 +126,7 @@ def _is_near(row: Any, ends: tuple[End, ...], now: datetime) -> bool:
 
 def _tell(row: Credential, end: End, days: int, *, now: datetime, before: str) -> None:
     notices.about_end(row, kind=end.kind.value, at=end.at, is_certain=end.is_certain, now=now)
-    changes.ends_soon(row, days=days, at=end.at, now=now)
+    changes.ends_soon(row, threshold=days, at=end.at, now=now)
     data: dict[str, object] = {"days": days, "reason": end.kind.value}
     if end.at is not None:
         data["expires_at"] = end.at.isoformat()

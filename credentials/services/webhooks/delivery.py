@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from credentials.conf import conf
@@ -210,7 +211,7 @@ class _Round:
         row = WebhookDelivery.objects.filter(pk=attempt.delivery.pk).exclude(state=DeliveryState.DELIVERED)
         row.update(
             state=DeliveryState.DELIVERED,
-            delivered_at=moment,
+            delivered_at=Coalesce("delivered_at", Value(moment)),
             next_attempt_at=None,
             last_status=outcome.status,
             last_error="",
@@ -230,7 +231,7 @@ class _Round:
 
     def _failed(self, attempt: _Attempt, outcome: _Outcome) -> None:
         delivery, moment = attempt.delivery, self._now()
-        ends = delivery.created_at + TRIED_FOR
+        ends = delivery.round_began_at + TRIED_FOR
         over = moment >= ends
         # Only while the claim is ours: whoever took it over since knows better.
         row = WebhookDelivery.objects.filter(
@@ -245,7 +246,7 @@ class _Round:
 
     def _pause(self, delivery: WebhookDelivery, outcome: _Outcome) -> timedelta:
         """Until the next attempt: as the schedule has it, or longer where the receiver asks for that."""
-        usual = PAUSES[min(delivery.attempts, len(PAUSES)) - 1] * (1 + _SPREAD * self._spread())
+        usual = PAUSES[min(delivery.round_attempts, len(PAUSES)) - 1] * (1 + _SPREAD * self._spread())
         return max(usual, min(outcome.retry_after or timedelta(0), LONGEST_WAIT))
 
 

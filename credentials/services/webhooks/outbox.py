@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from credentials.errors import Conflict
@@ -41,6 +41,7 @@ DATA_FIELDS: Shape = {
     "missing_scopes": list,
     "expires_at": str,
     "days": int,
+    "threshold": int,
     "reason": str,
     "organization": {"key": str, "name": str},
     "organizations": {"key": str, "name": str, "state": str},
@@ -136,6 +137,7 @@ def body_of(message: WebhookMessage) -> bytes:
 def send_again(*, actor: Actor, delivery: WebhookDelivery, now: datetime) -> bool:
     """Queue a message once more for the same endpoint, under the id it had; it is tried for a day again.
 
+    How it went before stays in the log until there is another answer, and when it first arrived for good.
     False where it is about to be sent anyway. Raises Conflict where nothing is sent to this endpoint.
     """
     if not listening(now=now).filter(pk=delivery.endpoint_id).exists():
@@ -144,12 +146,9 @@ def send_again(*, actor: Actor, delivery: WebhookDelivery, now: datetime) -> boo
     waiting = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(soon)
     if not waiting.update(
         state=DeliveryState.PENDING,
-        attempts=0,
-        created_at=now,
+        attempts_before=F("attempts"),
+        sent_again_at=now,
         next_attempt_at=now,
-        delivered_at=None,
-        last_status=None,
-        last_error="",
     ):
         return False
     audit.record(
@@ -165,7 +164,7 @@ def send_again(*, actor: Actor, delivery: WebhookDelivery, now: datetime) -> boo
 def drop_old(*, now: datetime) -> int:
     """Forget messages after 30 days with their deliveries, then endpoints that were removed before; how many rows."""
     old = now - KEPT
-    recent = WebhookDelivery.objects.filter(created_at__gte=old)
+    recent = WebhookDelivery.objects.filter(Q(created_at__gte=old) | Q(sent_again_at__gte=old))
     messages = WebhookMessage.objects.filter(created_at__lt=old).exclude(pk__in=recent.values("message"))
     removed = WebhookEndpoint.objects.filter(removed_at__lt=old, deliveries=None)
     return messages.delete()[0] + removed.delete()[0]

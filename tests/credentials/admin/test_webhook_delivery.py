@@ -82,12 +82,32 @@ def test_send_again_queues_it_and_says_who_did(desk: Client, failed: WebhookDeli
     answer = act(desk, WebhookDelivery, "send_again", failed, from_page="yes")
     assert "1 message is sent again." in read(answer)
     row = only()
-    assert (row.state, row.attempts, row.message_id) == (DeliveryState.PENDING, 0, failed.message_id)
+    assert (row.state, row.attempts, row.message_id) == (DeliveryState.PENDING, 19, failed.message_id)
     event = AuditEvent.objects.get(action="webhook.replayed")
     assert (event.actor_name, event.reference) == ("admin", str(failed.message_id))
     again = act(desk, WebhookDelivery, "send_again", failed)
-    assert "sent again" not in read(again).replace("Send the selected messages again", "")
+    assert "is sent again." not in read(again)
     assert AuditEvent.objects.filter(action="webhook.replayed").count() == 1, "it is about to be sent anyway"
+
+
+def test_sending_again_leaves_what_is_known_of_the_first_delivery(
+    desk: Client, failed: WebhookDelivery
+) -> None:
+    first = failed.created_at + timedelta(minutes=5)
+    WebhookDelivery.objects.update(
+        state=DeliveryState.DELIVERED, attempts=2, delivered_at=first, last_status=204, last_error=""
+    )
+    assert "Sent again: -" in read(desk.get(page(WebhookDelivery, "change", failed.pk)))
+
+    text = read(act(desk, WebhookDelivery, "send_again", failed, from_page="yes"))
+
+    row = only()
+    assert row.sent_again_at is not None
+    assert (row.created_at, row.delivered_at) == (failed.created_at, first)
+    for word in ("being sent again", "Last answer: 204", "Attempts: 2"):
+        assert word in text
+    for moment in (row.created_at, first, row.sent_again_at):
+        assert timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S") in text
 
 
 def test_to_an_endpoint_that_is_switched_off_nothing_is_sent_again(

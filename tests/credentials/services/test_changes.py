@@ -213,13 +213,29 @@ def test_an_end_that_comes_nearer_is_told_with_its_days(
     stored: Credential, listening: WebhookEndpoint, clock: Clock
 ) -> None:
     end = clock() + timedelta(days=6, hours=3)
-    changes.ends_soon(stored, days=7, at=end, now=clock())
+    changes.ends_soon(stored, threshold=7, at=end, now=clock())
     clock.step(seconds=1)
-    changes.ends_soon(stored, days=0, at=None, now=clock())
+    changes.ends_soon(stored, threshold=0, at=None, now=clock())
     (event, dated), (_event, any_day) = told()
     assert event == "credential.expiring"
-    assert (dated["days"], dated["expires_at"]) == (7, end.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    assert (any_day["days"], any_day["expires_at"]) == (None, None)
+    assert (dated["threshold"], dated["days"], dated["expires_at"]) == (
+        7,
+        6,
+        end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    assert (any_day["threshold"], any_day["days"], any_day["expires_at"]) == (None, None, None)
+
+
+def test_the_days_until_an_end_are_counted_alike_in_every_message(
+    stored: Credential, listening: WebhookEndpoint, clock: Clock
+) -> None:
+    stored.expires_at = clock() + timedelta(days=6, hours=23)
+    changes.connected(stored, now=clock())
+    clock.step(seconds=1)
+    changes.ends_soon(stored, threshold=7, at=stored.expires_at, now=clock())
+    (_event, connected), (_event, expiring) = told()
+    assert connected["days"] == expiring["days"] == 6
+    assert "threshold" not in connected
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -298,6 +314,7 @@ def test_a_known_end_tells_once_at_each_threshold_and_when_it_has_come(
         clock.step(hours=12)
     assert events() == [*["credential.expiring"] * 4, "credential.reconnect_required"]
     assert [data["days"] for _event, data in told()] == [30, 14, 7, 1, 0]
+    assert [data.get("threshold") for _event, data in told()] == [30, 14, 7, 1, None]
     assert [data["status"] for _event, data in told()] == ["valid", *["expiring"] * 3, "expired"]
     assert "credential_expired" in codes(alice)
 

@@ -82,6 +82,27 @@ def test_every_attempt_carries_the_same_id_and_bytes_and_a_time_of_its_own(
     assert is_signed(second, secret)
 
 
+def test_one_that_is_sent_again_is_tried_for_a_day_from_then_and_keeps_when_it_first_arrived(
+    receiver: Receiver, clock: Clock
+) -> None:
+    endpoint(receiver.hook)
+    tell(clock)
+    assert deliver(clock) == 1
+    first = only().delivered_at
+    clock.step(hours=48)
+    assert outbox.send_again(actor=builders.SYSTEM, delivery=only(), now=clock())
+    receiver.reply = Reply(status=500)
+    deliver(clock)
+    failed = only()
+    assert (failed.state, failed.attempts, failed.delivered_at) == (DeliveryState.PENDING, 2, first)
+    assert failed.next_attempt_at == clock() + delivery.PAUSES[0], "the pauses begin anew"
+    receiver.reply = Reply(status=204)
+    clock.step(seconds=6)
+    assert deliver(clock) == 1
+    assert (only().state, only().attempts, only().delivered_at) == (DeliveryState.DELIVERED, 3, first)
+    assert len(set(receiver.ids())) == 1
+
+
 def test_after_a_renewal_both_secrets_sign_for_a_day(receiver: Receiver, clock: Clock) -> None:
     listening, old = endpoint(receiver.hook)
     new = endpoints.renew_secret(actor=builders.SYSTEM, endpoint=listening, now=clock()).reveal()
