@@ -51,6 +51,7 @@ def counts(now: datetime = NOW) -> dict[str, int]:
 
 
 def renewable(owner: User, host: Host, **fields: Any) -> Credential:
+    builders.host(host.slug, client_id="client", client_secret=Secret("secret"))
     made = builders.credential(owner, host, kind=Kind.OAUTH, token="glpat-" + "a" * 20)
     sealed = vault.seal_secret(Secret("refresh"), made.binding("refresh"))
     Credential.objects.filter(pk=made.pk).update(refresh_envelope=sealed, **fields)
@@ -109,7 +110,7 @@ def test_where_all_is_well_nothing_waits(alice: User) -> None:
 
 
 def test_renewable_credentials_are_counted_and_those_that_wait_or_fail(alice: User) -> None:
-    host = builders.host("gitlab", client_id="client", client_secret=Secret("secret"))
+    host = builders.host("gitlab")
     for fields in (
         {"refresh_due_at": NOW + HOUR},
         {"refresh_due_at": NOW - 6 * MINUTE},

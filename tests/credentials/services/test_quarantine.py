@@ -18,7 +18,6 @@ from credentials.errors import Conflict, ForgekeyError, NoUsableCredential
 from credentials.models import (
     AuditEvent,
     Credential,
-    Host,
     Lease,
     Notice,
     QuarantineReason,
@@ -37,11 +36,9 @@ from credentials.services import (
     verify,
 )
 from credentials.services.connect import ManualEntry
-from credentials.services.lend import LeaseRequest
-from credentials.verdicts import Verdict, VerdictCode, WhoCanFix
 from tests import builders
 from tests.clock import Clock
-from tests.credentials.providers.loopback import Reply, Server, json_reply
+from tests.credentials.providers.loopback import Reply, Server
 from tests.credentials.services.stored import fresh, host_at, meanwhile
 
 pytestmark = pytest.mark.django_db
@@ -398,39 +395,3 @@ def wait_until_blocked() -> None:
                 return
             cursor.execute("SELECT pg_sleep(0.02)")
     raise AssertionError("nobody waits")
-
-
-def test_what_is_quarantined_is_said_to_be_so_and_not_to_be_missing(alice: User) -> None:
-    with Server(lambda seen: json_reply({"message": "Not Found"}, 404)) as server:
-        told = _told_of_a_quarantined_one(alice, host_at(server.url))
-    for one in told:
-        assert (one.code, one.who_can_fix) == (VerdictCode.NO_CREDENTIAL, WhoCanFix.ADMINISTRATOR)
-        assert "quarantined" in str(one.title)
-        assert len(one.steps) == 1
-
-
-def _told_of_a_quarantined_one(alice: User, host: Host) -> list[Verdict]:
-    credential = builders.credential(alice, host)
-    quarantine.quarantine(
-        actor=builders.SYSTEM,
-        credential=credential,
-        reason=QuarantineReason.ADMINISTRATOR,
-        now=timezone.now(),
-    )
-    address = f"{credential.host.web_url}/acme/cases"
-    _, key = builders.client()
-    told = [diagnose.diagnose(actor=builders.SYSTEM, user=alice, repository_url=address).verdict]
-    asked_for: tuple[dict[str, Any], ...] = (
-        {"repository_url": address},
-        {"host": "github"},
-        {"credential": credential.pk},
-    )
-    for asked in asked_for:
-        with pytest.raises(NoUsableCredential) as refused:
-            lend.lend(
-                key=clients.parse_key(key.reveal()),
-                request=LeaseRequest(user="alice", purpose="import", **asked),
-                address="127.0.0.1",
-            )
-        told.append(refused.value.verdict)
-    return told
