@@ -27,7 +27,7 @@ def test_every_duty_is_there_with_its_state_and_its_last_error(desk: Client) -> 
     text = read(desk.get(HEALTH))
     for duty in duties.REGISTRY:
         assert str(duty.description) in text
-    assert "Mark credentials whose end has come or is near in time 1 minute" in text
+    assert "Mark credentials whose end has come in time 1 minute" in text
     assert "Seal the audit trail failing 1 minute" in text
     assert "FileNotFoundError" in text
     assert "not yet" in text
