@@ -19,7 +19,8 @@ from credentials.forms import ExpiryForm, LabelForm
 from credentials.models import Credential
 from credentials.services import calendar, connect, disconnect, hosts, verify
 from credentials.services.circumstances import actor_of_user
-from credentials.web import board, cards, queries
+from credentials.services.revocation import receipts
+from credentials.web import board, cards, queries, revocations
 from credentials.web.reauthentication import recent_authentication_required
 from credentials.web.verdicts import shown as verdict_shown
 from credentials.web.words import RECEIPT
@@ -106,12 +107,28 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @recent_authentication_required
 def ask_and_disconnect(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """GET asks, POST disconnects and shows what became of the token."""
+    """GET asks, POST disconnects; what became of the token has a page of its own."""
     chosen = queries.own_credential(request.user, credential_id)
     card = cards.credential_card(queries.shown_credential(request.user, credential_id), now=timezone.now())
     context = {"card": card, "host": chosen.host, "provider_title": hosts.provider_of(chosen.host).title}
     if request.method != "POST":
         return render(request, "credentials/disconnect.html", context)
-    result = disconnect.disconnect(actor=actor_of_user(request.META, request.user), credential=chosen)
-    receipt = {"receipt": RECEIPT[result.outcome], "outcome": result.outcome, "manual_url": result.manual_url}
-    return render(request, "credentials/disconnected.html", {**context, **receipt})
+    disconnect.disconnect(actor=actor_of_user(request.META, request.user), credential=chosen)
+    return redirect("credential_receipt", credential_id=credential_id)
+
+
+@never_cache
+@require_safe
+def receipt(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """What became of the token of a disconnected credential, as of now; for its owner only."""
+    closed = queries.disconnected_credential(request.user, credential_id)
+    made = receipts.of(closed)
+    result = receipts.result_of(made)
+    context = {
+        "host": closed.host,
+        "title": cards.title_of(closed),
+        "receipt": (revocations.by_hand(made) if made else "") or RECEIPT[result.outcome],
+        "outcome": result.outcome,
+        "manual_url": result.manual_url,
+    }
+    return render(request, "credentials/disconnected.html", context)

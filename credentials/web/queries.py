@@ -37,6 +37,15 @@ def own_credential(user: Any, credential_id: UUID) -> Credential:
     return credential
 
 
+def disconnected_credential(user: Any, credential_id: UUID) -> Credential:
+    """The user's own credential after it was disconnected; raises NotFound for anything else."""
+    rows = Credential.objects.select_related("host", "owner").filter(pk=credential_id, owner=user)
+    closed = rows.filter(status=Status.DISCONNECTED).first()
+    if closed is None:
+        raise NotFound("This connection does not exist, or it is connected.")
+    return closed
+
+
 def own(user: Any) -> QuerySet[Credential]:
     """The user's connected credentials, plainly."""
     return Credential.objects.filter(owner=user).exclude(status=Status.DISCONNECTED)

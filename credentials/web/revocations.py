@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -39,13 +41,14 @@ def reminders(user: Any) -> list[Reminder]:
             revocation=one,
             title=_title(one),
             why=words.LEAVING.get(one.reason, ""),
-            by_hand=_by_hand(one),
+            by_hand=by_hand(one),
         )
         for one in receipts.reminders(user)
     ]
 
 
-def _by_hand(one: Revocation) -> str:
+def by_hand(one: Revocation) -> str:
+    """Why a token is left to its owner, in words; empty where it is not."""
     why = receipts.by_hand(one)
     return "" if why is None else str(words.BY_HAND[why]) % {"host": one.host.name}
 
@@ -63,4 +66,5 @@ def done(request: HttpRequest, revocation_id: UUID) -> HttpResponse:
     receipts.acknowledge(
         actor=actor_of_user(request.META, request.user), revocation=chosen, now=timezone.now()
     )
+    messages.success(request, _("Thank you. You are not reminded of it any more."))
     return redirect("connections")

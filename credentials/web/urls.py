@@ -37,6 +37,7 @@ urlpatterns = [
     path(f"{_CREDENTIAL}rename/", credential.rename, name="credential_rename"),
     path(f"{_CREDENTIAL}reconnect/", connections.reconnect, name="credential_reconnect"),
     path(f"{_CREDENTIAL}disconnect/", credential.ask_and_disconnect, name="credential_disconnect"),
+    path(f"{_CREDENTIAL}receipt/", credential.receipt, name="credential_receipt"),
     path(f"{_CREDENTIAL}organizations/refresh/", organizations.refresh, name="organizations_refresh"),
     path(f"{_ORGANIZATION}request/", organizations.request_access, name="organization_request"),
     path(f"{_ORGANIZATION}denied/", organizations.denied, name="organization_denied"),

@@ -104,6 +104,7 @@ RECEIPT: Mapping[Revocation, Text] = {
 
 # What its owner is told where a token is left to them.
 BY_HAND: Mapping[ByHand, Text] = {
+    ByHand.NOT_OFFERED: _("%(host)s has no call that revokes it. Please do that yourself there."),
     ByHand.NOT_ASKED: _("%(host)s could not be asked to revoke it. Please do that yourself there."),
     ByHand.NOT_CONFIRMED: _("%(host)s did not confirm it within a week. Please revoke it yourself there."),
     ByHand.NEWER_PAIR: _(

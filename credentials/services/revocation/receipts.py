@@ -14,7 +14,7 @@ from credentials.models import Credential, Revocation, RevocationReason, Revocat
 from credentials.providers import facts
 from credentials.providers.facts import RevocationResult
 from credentials.providers.tokens import Kind
-from credentials.services import audit
+from credentials.services import audit, hosts
 from credentials.services.audit import Actor
 from credentials.services.revocation.attempts import GIVES_UP
 from credentials.services.revocation.requests import subject_of
@@ -27,6 +27,7 @@ _OF_APPS = (Kind.OAUTH.value, Kind.APP_TOKEN.value)
 class ByHand(StrEnum):
     """Why a token is left to a person."""
 
+    NOT_OFFERED = "not offered"
     NOT_ASKED = "not asked"
     NOT_CONFIRMED = "not confirmed"
     NEWER_PAIR = "newer pair"
@@ -36,6 +37,8 @@ def by_hand(revocation: Revocation) -> ByHand | None:
     """Why a person has to end the token; None where the host does, or did."""
     if revocation.state != RevocationState.MANUAL:
         return None
+    if not hosts.provider_of(revocation.host).revokes(Kind(revocation.kind)):
+        return ByHand.NOT_OFFERED
     if revocation.in_doubt:
         return ByHand.NEWER_PAIR
     ended = revocation.finished_at

@@ -185,7 +185,7 @@ def test_disconnecting_is_asked_first_and_says_what_stays(alice: User) -> None:
 
 def test_the_receipt_confirms_a_revocation(alice: User, sandbox: RunningSandbox) -> None:
     held, _id = connected(alice, sandbox)
-    html = visit(alice).post(address("credential_disconnect", held)).content.decode()
+    html = visit(alice).post(address("credential_disconnect", held), follow=True).content.decode()
     held.refresh_from_db()
     assert held.status == Status.DISCONNECTED
     assert held.access_envelope is None
@@ -197,9 +197,27 @@ def test_the_receipt_confirms_a_revocation(alice: User, sandbox: RunningSandbox)
 def test_where_the_host_cannot_be_asked_the_receipt_gives_the_link(alice: User) -> None:
     github = builders.host("github")
     held = builders.credential(alice, github)
-    html = visit(alice).post(address("credential_disconnect", held)).content.decode()
+    html = visit(alice).post(address("credential_disconnect", held), follow=True).content.decode()
     assert "The host has not confirmed yet" in html
     assert f'href="{github.web_url}/settings/tokens"' in html
+
+
+def test_the_receipt_has_an_address_that_stays_for_its_owner_alone(
+    alice: User, charlie: User, admin: User
+) -> None:
+    held = builders.credential(alice, builders.host("gitea"), account_name="octo-alice")
+    receipt = address("credential_receipt", held)
+    assert visit(alice).get(receipt).status_code == 404, "nothing has been disconnected yet"
+
+    client = visit(alice)
+    answer = client.post(address("credential_disconnect", held))
+    assert (answer.status_code, answer["Location"]) == (302, receipt)
+    for _again in range(2):
+        html = client.get(receipt).content.decode()
+        assert "octo-alice at Gitea is disconnected" in html
+        assert "Gitea has no call that revokes it." in html
+    for stranger in (charlie, admin):
+        assert visit(stranger).get(receipt).status_code == 404
 
 
 def test_the_end_of_the_oldest_of_too_many_authorizations_is_on_its_page(alice: User) -> None:
