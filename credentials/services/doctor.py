@@ -65,6 +65,7 @@ def _what_is_stored(now: datetime) -> Iterator[Remark]:
     yield from _carefully("worker", lambda: _seals(now))
     yield from _carefully("duties", lambda: doctor_running.duties(now))
     yield from _carefully("refresher", lambda: doctor_running.refresher(now))
+    yield from _carefully("refresher", doctor_running.refresh_journal)
     yield from _carefully("queues", lambda: doctor_running.queues(now))
     yield from _carefully("hosts", doctor_running.clients)
 

@@ -11,6 +11,7 @@ from credentials.services import database, health, processes
 from credentials.services.database import Trouble
 from credentials.services.health import Backlog, DutyState
 from credentials.services.processes import Kind
+from credentials.services.refresh import journal
 from credentials.services.remarks import Remark, ok, problem, warning
 
 _MEGABYTE = 1024 * 1024
@@ -160,6 +161,16 @@ def disks() -> Iterator[Remark]:
         )
     if not low:
         yield ok("disk", "There is room where this machine writes.")
+
+
+def refresh_journal() -> Iterator[Remark]:
+    """Whether an answer of a host lies here that can reach no row; nothing is said where none does."""
+    for name in journal.unreadable():
+        yield problem(
+            "refresher",
+            f"{name} in {journal.folder()} cannot be read. What a host answered to a refresh may lie in it.",
+            "Keep it. Its credential asks its host again; if that is refused, its owner connects again.",
+        )
 
 
 def _when(moment: datetime | None) -> str:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from credentials.models import Duty, Host, RevocationState
 from credentials.services import doctor, doctor_running, duties, processes
 from credentials.services.processes import Kind
+from credentials.services.refresh import journal
 from credentials.services.remarks import Level, Remark
 from credentials.services.revocation import receipts
 from tests import builders
@@ -125,3 +126,12 @@ def test_a_database_without_writes_is_told_first_and_nothing_is_tried_on_it() ->
     told = [remark for remark in remarks if remark.level is Level.PROBLEM]
     assert [(remark.check, remark.text[:24]) for remark in told] == [("database", "It takes no writes: noth")]
     assert "canary" not in {remark.check for remark in remarks}
+
+
+def test_an_answer_of_a_host_that_cannot_be_read_is_named() -> None:
+    assert list(doctor_running.refresh_journal()) == []
+    journal.folder().mkdir(mode=0o700)
+    (journal.folder() / "torn.json").write_text("{")
+    told = only(doctor_running.refresh_journal())
+    assert told.level is Level.PROBLEM
+    assert "torn.json" in told.text
