@@ -95,7 +95,7 @@ class RevocationInline(AnyInline):
 
     @admin.display(description=gettext_lazy("state"))
     def answer(self, revocation: Revocation) -> SafeString:
-        return revocation_badge(revocation.state)
+        return revocation_badge(revocation)
 
     @admin.display(description=gettext_lazy("where to do it by hand"))
     def page(self, revocation: Revocation) -> str:

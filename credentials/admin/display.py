@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from credentials.models import Outcome, RevocationState, Status
+from credentials.models import Outcome, Revocation, RevocationState, Status
 from credentials.models.organization import AccessState
 from credentials.verdicts import Text
 
@@ -68,9 +68,11 @@ def access_badge(state: str) -> SafeString:
     return badge(known.label, _ACCESS.get(known, "idle"))
 
 
-def revocation_badge(state: str) -> SafeString:
+def revocation_badge(revocation: Revocation) -> SafeString:
     """What became of a token that is to die at its host."""
-    return badge(RevocationState(state).label, _REVOCATION[state])
+    if revocation.state == RevocationState.MANUAL and revocation.acknowledged_at:
+        return badge(_("done by hand"), "ok")
+    return badge(RevocationState(revocation.state).label, _REVOCATION[revocation.state])
 
 
 def outcome_badge(outcome: str) -> SafeString:

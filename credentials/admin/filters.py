@@ -9,11 +9,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from credentials.models import Host, ServiceClient
+from credentials.models import Host, RevocationState, ServiceClient
 from credentials.providers.tokens import Kind
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
+    from django.utils.functional import _StrPromise
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -45,6 +46,22 @@ class KindFilter(ChoiceFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         return [(kind.value, str(kind.title)) for kind in Kind]
+
+
+class DoneByHandFilter(admin.SimpleListFilter):
+    """Of the tokens that a person has to revoke: those somebody said they did, or those still open."""
+
+    title = gettext_lazy("revocation by hand")
+    parameter_name = "by_hand"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, _StrPromise]]:
+        return [("open", gettext_lazy("still open")), ("done", gettext_lazy("done by hand"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in {"open", "done"}:
+            return queryset
+        is_open = self.value() == "open"
+        return queryset.filter(state=RevocationState.MANUAL, acknowledged_at__isnull=is_open)
 
 
 class ClientFilter(ChoiceFilter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from credentials.admin.guarded import actor_of
 from credentials.errors import ForgekeyError
 from credentials.models import Credential, Status
 from credentials.providers.tokens import Kind
-from credentials.services import dependents, offboarding
+from credentials.services import dependents, handing_over, offboarding
 from credentials.services.offboarding import Outcome
 from credentials.verdicts import Text
 
@@ -59,6 +60,7 @@ class Row:
     kind: Text
     is_personal: bool
     typed: str
+    problem: str
 
 
 class OffboardAction(Base):
@@ -84,11 +86,14 @@ class OffboardAction(Base):
         return self._offboard(request, person)
 
     def _offboard(self, request: HttpRequest, person: User) -> HttpResponse:
+        new_owners, problems = _new_owners(request, person)
+        if problems:
+            return self._ask(request, person, problems=problems)
         try:
             done = offboarding.offboard(
                 actor=actor_of(request),
                 user=person,
-                hand_over=_new_owners(request),
+                hand_over=new_owners,
                 revoke=request.POST.get("keep") != "yes",
                 reason=request.POST.get("reason", "").strip()[:200],
             )
@@ -101,7 +106,14 @@ class OffboardAction(Base):
         }
         return self._page(request, person, "offboarded", context)
 
-    def _ask(self, request: HttpRequest, person: User, *, problem: str = "") -> HttpResponse:
+    def _ask(
+        self,
+        request: HttpRequest,
+        person: User,
+        *,
+        problem: str = "",
+        problems: Mapping[UUID, str] = MappingProxyType({}),
+    ) -> HttpResponse:
         held = list(
             Credential.objects.filter(owner=person)
             .exclude(status=Status.DISCONNECTED)
@@ -112,7 +124,9 @@ class OffboardAction(Base):
         context = {
             "title": _("Offboard %s?") % person.get_username(),
             "problem": problem,
-            "rows": [_row(request, credential) for credential in held],
+            "rows": [
+                _row(request, credential, problem=problems.get(credential.pk, "")) for credential in held
+            ],
             "depends_on": dependents.borrowers(keys, now=timezone.now()),
             "organizations": dependents.going_dark(keys),
             "reason": request.POST.get("reason", ""),
@@ -126,19 +140,30 @@ class OffboardAction(Base):
         return TemplateResponse(request, f"admin/credentials/{name}.html", {**shared, **context})
 
 
-def _row(request: HttpRequest, credential: Credential) -> Row:
+def _row(request: HttpRequest, credential: Credential, *, problem: str) -> Row:
     return Row(
         credential=credential,
         kind=Kind(credential.kind).title,
         is_personal=credential.kind in _PERSONAL,
         typed=request.POST.get(f"to-{credential.pk}", ""),
+        problem=problem,
     )
 
 
-def _new_owners(request: HttpRequest) -> dict[UUID, Any]:
-    """Who gets what, as typed beside each credential; raises InputInvalid for a name that nobody has."""
-    found = {}
-    for field, name in request.POST.items():
-        if field.startswith("to-") and str(name).strip():
-            found[UUID(field.removeprefix("to-"))] = offboarding.new_owner(str(name).strip())
-    return found
+def _new_owners(request: HttpRequest, person: User) -> tuple[dict[UUID, Any], dict[UUID, str]]:
+    """Who gets what, as typed beside each credential; and beside which of them it cannot be, and why."""
+    found: dict[UUID, Any] = {}
+    problems: dict[UUID, str] = {}
+    typed = {field: str(name).strip() for field, name in request.POST.items() if field.startswith("to-")}
+    for field, name in typed.items():
+        if not name:
+            continue
+        key = UUID(field.removeprefix("to-"))
+        try:
+            found[key] = offboarding.new_owner(name)
+            mine = Credential.objects.filter(pk=key, owner=person).exclude(status=Status.DISCONNECTED)
+            for credential in mine.select_related("host"):
+                handing_over.refuse(credential, to=found[key])
+        except ForgekeyError as error:
+            problems[key] = f"“{name}”: {error}"
+    return found, problems

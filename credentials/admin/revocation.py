@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from credentials.admin.display import moment, page_link, revocation_badge
-from credentials.admin.filters import HostFilter
+from credentials.admin.filters import DoneByHandFilter, HostFilter
 from credentials.admin.guarded import actor_of
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.errors import AuditUnavailable
@@ -33,7 +33,7 @@ class RevocationAdmin(ReadOnlyAdmin):
     """
 
     list_display = ("token", "owner_name", "host", "reason", "answer", "when", "attempts", "evidence")
-    list_filter = ("state", HostFilter, "reason")
+    list_filter = ("state", DoneByHandFilter, HostFilter, "reason")
     search_fields = ("=owner_name", "account_name", "label")
     search_help_text = gettext_lazy("The owner, the account at the host, or the label.")
     sortable_by = ("when",)
@@ -88,7 +88,7 @@ class RevocationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def answer(self, revocation: Revocation) -> SafeString:
-        return revocation_badge(revocation.state)
+        return revocation_badge(revocation)
 
     @admin.display(description=gettext_lazy("asked for"), ordering="requested_at")
     def when(self, revocation: Revocation) -> str:

@@ -26,7 +26,7 @@ from credentials.models import (
     WebhookEndpoint,
 )
 from tests import builders
-from tests.browser.chromium import DESK, Scheme, browsing, sign_in
+from tests.browser.chromium import DESK, PHONE, Scheme, browsing, sign_in
 from tests.credentials.admin.desk import Stock, page, stock
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -189,4 +189,26 @@ def test_a_person_is_offboarded_from_their_page_with_everything_told_first(
         expect(watched.page.get_by_role("heading", name="alice is offboarded")).to_be_visible()
         expect(watched.page.get_by_text("handed over: bob")).to_be_visible()
         assert watched.violations() == []
+        assert watched.complaints == []
+
+
+def test_on_a_phone_the_page_that_offboards_shows_every_column_and_marks_the_wrong_name(
+    chromium: Browser, live_server: Any, admin: User, looked_at: Stock
+) -> None:
+    given = looked_at.credentials[1]
+    with browsing(chromium, live_server.url, width=PHONE) as watched:
+        sign_in(watched.page, "admin")
+        watched.page.goto(page(User, "change", given.owner_id))
+        watched.page.get_by_role("button", name="Offboard").click()
+        field = watched.page.get_by_label("New owner of octo-1 at Github")
+        for _time in range(2):
+            box = field.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= PHONE
+            assert watched.overflow() == 0
+            assert watched.violations() == []
+            field.fill("nobody")
+            watched.page.get_by_role("button", name="Offboard").click()
+        expect(field).to_have_attribute("aria-invalid", "true")
         assert watched.complaints == []

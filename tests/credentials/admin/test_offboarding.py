@@ -54,11 +54,28 @@ def test_one_is_handed_over_one_is_revoked_and_the_page_shows_both_receipts(
 
 
 def test_a_name_nobody_has_is_said_on_the_page_and_nothing_was_done(desk: Client, alice: User) -> None:
-    credential = builders.credential(alice, builders.host())
+    credential = builders.credential(alice, builders.host(), account_name="octo-alice")
+    other = builders.credential(alice, builders.host(), token="ghp_other", account_name="octo-build")
 
-    text = read(act(desk, User, "offboard", alice, confirmed="yes", **{f"to-{credential.pk}": "nobody"}))
+    answer = act(desk, User, "offboard", alice, confirmed="yes", **{f"to-{credential.pk}": "nobody"})
 
-    assert "Hand it over to another person who is active here." in text
+    text, html = read(answer), answer.content.decode()
+    assert "octo-alice at Github, “nobody”: Hand it over to another person who is active here." in text
+    (marked,) = (one for one in html.split("<input") if 'aria-invalid="true"' in one)
+    assert f'name="to-{credential.pk}"' in marked
+    assert f'aria-describedby="problem-{credential.pk} ' in marked
+    assert f'id="problem-{credential.pk}"' in html
+    assert f'id="problem-{other.pk}"' not in html
+    assert User.objects.get(pk=alice.pk).is_active
+
+
+def test_what_cannot_be_handed_over_is_said_beside_it(desk: Client, alice: User, bob: User) -> None:
+    dead = builders.credential(alice, builders.host(), status=Status.REJECTED)
+
+    html = act(desk, User, "offboard", alice, confirmed="yes", **{f"to-{dead.pk}": "bob"}).content.decode()
+
+    beside = html.partition(f'id="problem-{dead.pk}"')[2].partition("</ul>")[0]
+    assert "“bob”: This credential does not work any more; there is nothing to hand over." in beside
     assert User.objects.get(pk=alice.pk).is_active
 
 

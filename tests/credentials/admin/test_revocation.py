@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from credentials.models import AuditEvent, Credential, Revocation, RevocationState
 from credentials.services import disconnect
+from credentials.services.audit import Actor
+from credentials.services.revocation import receipts
 from tests import builders
 from tests.credentials.admin.desk import act, browser, page, read, staff
 from tests.credentials.services.revocation.dying import closed, grants
@@ -150,3 +152,19 @@ def test_every_page_costs_a_few_statements_however_many_rows(
         closed(builders.credential(alice, host, token=f"ghp_{number:036}"))
     with django_assert_max_num_queries(12):  # type: ignore[operator]  # pytest-django's fixture
         assert desk.get(page(Revocation, "changelist")).status_code == 200
+
+
+def test_what_was_done_by_hand_is_told_from_what_is_still_open(desk: Client, alice: User) -> None:
+    made = waiting(alice)
+    Revocation.objects.filter(pk=made.pk).update(state="manual")
+    made.refresh_from_db()
+    listing = page(Revocation, "changelist")
+
+    def shown(by_hand: str) -> tuple[bool, str]:
+        html = desk.get(f"{listing}?by_hand={by_hand}").content.decode()
+        badge = html.partition('<span class="badge badge-')[2].partition("</span>")[0].partition(">")[2]
+        return str(made.pk) in html, badge
+
+    assert (shown("open"), shown("done")) == ((True, "to be revoked by hand"), (False, ""))
+    receipts.acknowledge(actor=Actor.user(alice), revocation=made, now=timezone.now())
+    assert (shown("open"), shown("done")) == ((False, ""), (True, "done by hand"))
