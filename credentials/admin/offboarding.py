@@ -163,7 +163,7 @@ def _new_owners(request: HttpRequest, person: User) -> tuple[dict[UUID, Any], di
             found[key] = offboarding.new_owner(name)
             mine = Credential.objects.filter(pk=key, owner=person).exclude(status=Status.DISCONNECTED)
             for credential in mine.select_related("host"):
-                handing_over.refuse(credential, to=found[key])
+                handing_over.refuse(credential, to=found[key], now=timezone.now())
         except ForgekeyError as error:
             problems[key] = f"“{name}”: {error}"
     return found, problems
