@@ -244,8 +244,12 @@ def test_the_candidate_whose_mending_helps_most_explains_the_refusal(
 
 def test_without_a_candidate_worth_mending_no_account_is_connected() -> None:
     assert choice.explain_refusal(choose()) == (VerdictCode.NO_CREDENTIAL, None)
-    on_hold = choose(candidate(1, status=Status.QUARANTINED))
-    assert choice.explain_refusal(on_hold) == (VerdictCode.NO_CREDENTIAL, None)
+
+
+def test_one_in_quarantine_is_named_unless_another_can_be_mended_by_its_owner() -> None:
+    held, ended = candidate(1, status=Status.QUARANTINED), candidate(2, status=Status.EXPIRED)
+    assert choice.explain_refusal(choose(held)) == (VerdictCode.NO_CREDENTIAL, held)
+    assert choice.explain_refusal(choose(held, ended)) == (VerdictCode.TOKEN_EXPIRED, ended)
 
 
 def test_a_refusal_is_believed_for_ten_minutes() -> None:
