@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Case, F, Model, OuterRef, QuerySet, Subquery, When
+from django.db.models import Case, F, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
@@ -25,7 +25,7 @@ from credentials.admin.display import (
 from credentials.admin.filters import HostFilter, KindFilter
 from credentials.admin.guarded import Question, actor_of
 from credentials.admin.quarantine import QuarantineActions, offered_for
-from credentials.admin.read_only import ReadOnlyAdmin
+from credentials.admin.read_only import ReadOnlyAdmin, ReadOnlyRows
 from credentials.errors import ForgekeyError
 from credentials.models import Credential, Lease, OrganizationAccess, Revocation, Status
 from credentials.models.credential import IS_PAIRED
@@ -40,28 +40,13 @@ PURPOSE = "check by an administrator"
 # Credential.ends_at, to order by.
 _ENDS_AT = Case(When(is_paired=True, then=F("refresh_ends_at")), default=F("expires_at"))
 
-if TYPE_CHECKING:
-    AnyInline = admin.TabularInline[Any, Any]
-else:  # Django's class takes no type argument at run time
-    AnyInline = admin.TabularInline
 
-
-class OrganizationInline(AnyInline):
+class OrganizationInline(ReadOnlyRows):
     """What each organization answers through the credential."""
 
     model = OrganizationAccess
-    template = "admin/credentials/read_only_rows.html"
     fields = ("organization", "answer", "evidence", "mend", "since", "checked_at")
     readonly_fields = fields
-    extra = 0
-    can_delete = False
-    show_change_link = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     @admin.display(description=gettext_lazy("state"))
     def answer(self, access: OrganizationAccess) -> SafeString:
@@ -72,22 +57,12 @@ class OrganizationInline(AnyInline):
         return page_link(access.mend_url)
 
 
-class RevocationInline(AnyInline):
+class RevocationInline(ReadOnlyRows):
     """The receipts of the tokens that were in the credential."""
 
     model = Revocation
-    template = "admin/credentials/read_only_rows.html"
     fields = ("reason", "answer", "evidence", "page", "requested_at", "finished_at")
     readonly_fields = fields
-    extra = 0
-    can_delete = False
-    show_change_link = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         found: QuerySet[Any] = super().get_queryset(request)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -13,35 +13,20 @@ from django.utils.translation import gettext_lazy
 
 from credentials.admin.display import access_badge, moment
 from credentials.admin.filters import HostFilter
-from credentials.admin.read_only import ReadOnlyAdmin
+from credentials.admin.read_only import ReadOnlyAdmin, ReadOnlyRows
 from credentials.models import AccessState, Organization, OrganizationAccess
 
 # Rows of one organization's page; those that changed last. A large one is in more people's hands than that.
 MOST_SHOWN = 200
 
-if TYPE_CHECKING:
-    AnyInline = admin.TabularInline[Any, Any]
-else:  # Django's class takes no type argument at run time
-    AnyInline = admin.TabularInline
 
-
-class AccessInline(AnyInline):
+class AccessInline(ReadOnlyRows):
     """What the organization answers through each credential, what changed last first."""
 
     model = OrganizationAccess
-    template = "admin/credentials/read_only_rows.html"
     fields = ("owner", "account", "answer", "evidence", "since", "checked_at")
     readonly_fields = fields
     ordering = ("-since",)
-    extra = 0
-    can_delete = False
-    show_change_link = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrganizationAccess]:
         """The latest of this organization, without anything sealed."""

@@ -220,34 +220,10 @@ def test_a_lease_and_a_refresh_at_the_same_moment_never_both_get_the_token(
     assert got["lent"] != got["refreshing"]
 
 
-def test_a_lease_that_comes_while_the_row_is_being_claimed_waits_and_gets_no_dying_token(
-    credential: Credential, backend: ServiceClient
-) -> None:
-    begun = threading.Event()
-    got: list[bool] = []
-
-    def lend() -> None:
-        lease = lease_of(credential, backend, commit=False)
-        event = audit.build("lease.created", actor=builders.SYSTEM, subject=subject_of(credential))
-        begun.set()
-        got.append(lend_statements.insert(lease, event, generation=credential.generation))
-        connection.close()
-
-    thread = threading.Thread(target=lend)
-    with transaction.atomic():
-        row = Credential.objects.select_for_update().get(pk=credential.pk)
-        thread.start()
-        begun.wait(10)
-        time.sleep(0.5)
-        Credential.objects.filter(pk=row.pk).update(refreshing_since=timezone.now(), refreshing_by="x")
-    thread.join(30)
-    assert got == [False]
-    assert not Lease.objects.exists()
-
-
-def test_a_lease_and_a_change_that_is_recorded_never_wait_for_each_other(
-    credential: Credential, backend: ServiceClient
-) -> None:
+def lent_while(
+    credential: Credential, backend: ServiceClient, change: Callable[[Credential], object]
+) -> list[bool]:
+    """Whether a lease was made that came while somebody held the row's lock, who then makes ``change``."""
     begun = threading.Event()
     got: list[bool] = []
 
@@ -264,9 +240,28 @@ def test_a_lease_and_a_change_that_is_recorded_never_wait_for_each_other(
         thread.start()
         begun.wait(10)
         time.sleep(0.5)
-        audit.record("credential.renamed", actor=builders.SYSTEM, subject=subject_of(row))
+        change(row)
     thread.join(30)
-    assert got == [True]
+    return got
+
+
+def test_a_lease_that_comes_while_the_row_is_being_claimed_waits_and_gets_no_dying_token(
+    credential: Credential, backend: ServiceClient
+) -> None:
+    def claimed(row: Credential) -> None:
+        Credential.objects.filter(pk=row.pk).update(refreshing_since=timezone.now(), refreshing_by="x")
+
+    assert lent_while(credential, backend, claimed) == [False]
+    assert not Lease.objects.exists()
+
+
+def test_a_lease_and_a_change_that_is_recorded_never_wait_for_each_other(
+    credential: Credential, backend: ServiceClient
+) -> None:
+    def recorded(row: Credential) -> None:
+        audit.record("credential.renamed", actor=builders.SYSTEM, subject=subject_of(row))
+
+    assert lent_while(credential, backend, recorded) == [True]
 
 
 def _together(
