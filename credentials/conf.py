@@ -29,10 +29,23 @@ NAMES = (
     "SEAL_SECONDS",
     "DIAGNOSES_PER_MINUTE",
     "TRUSTED_PROXY_COUNT",
+    "IMPORT_FILES",
+    "IMPORT_BYTES",
+    "IMPORT_FILE_BYTES",
+    "IMPORT_UPLOAD_BYTES",
+    "IMPORT_SECONDS",
+    "IMPORTS_PER_USER",
+    "IMPORTS_QUEUED_PER_USER",
+    "STORED_BYTES_PER_USER",
+    "STORED_BYTES",
+    "SNAPSHOTS_KEPT",
+    "IMPORTS_KEPT_DAYS",
 )
 _MOST_DIAGNOSES = 10_000
 # More proxies in a row than this is a mistake.
 _MOST_PROXIES = 5
+_MIB = 1024 * 1024
+_TIB = 1024 * 1024 * _MIB
 
 
 class Configuration:
@@ -120,6 +133,67 @@ class Configuration:
         if not isinstance(value, int) or not 0 <= value <= _MOST_PROXIES:
             raise ConfigurationError("CREDENTIALS_TRUSTED_PROXY_COUNT must be a whole number from 0 to 5.")
         return value
+
+    def _number(self, name: str, default: int, *, low: int, high: int) -> int:
+        value = self._get(name, default)
+        if not isinstance(value, int) or not low <= value <= high:
+            raise ConfigurationError(f"CREDENTIALS_{name} must be a whole number from {low} to {high}.")
+        return value
+
+    @property
+    def import_files(self) -> int:
+        """How many files one import may bring; a person looks through what is imported."""
+        return self._number("IMPORT_FILES", 20_000, low=1, high=200_000)
+
+    @property
+    def import_bytes(self) -> int:
+        """How many bytes one import may bring, unpacked: what a worker's disk must have room for twice."""
+        return self._number("IMPORT_BYTES", 512 * _MIB, low=_MIB, high=3 * 1024 * _MIB)
+
+    @property
+    def import_file_bytes(self) -> int:
+        """How many bytes one file of an import may have."""
+        return self._number("IMPORT_FILE_BYTES", 128 * _MIB, low=1024, high=3 * 1024 * _MIB)
+
+    @property
+    def import_upload_bytes(self) -> int:
+        """How many bytes an uploaded ZIP may have; a proxy in front must let as many through."""
+        return self._number("IMPORT_UPLOAD_BYTES", 256 * _MIB, low=1024, high=3 * 1024 * _MIB)
+
+    @property
+    def import_duration(self) -> timedelta:
+        """How long one attempt at an import may take in all."""
+        return self._seconds("IMPORT_SECONDS", 900, low=10, high=21_600)
+
+    @property
+    def imports_per_user(self) -> int:
+        """How many imports of one person run at the same time, so that nobody keeps all workers busy."""
+        return self._number("IMPORTS_PER_USER", 2, low=1, high=100)
+
+    @property
+    def imports_queued_per_user(self) -> int:
+        """How many imports of one person may wait or run; more are refused until some have ended."""
+        return self._number("IMPORTS_QUEUED_PER_USER", 20, low=1, high=10_000)
+
+    @property
+    def stored_bytes_per_user(self) -> int:
+        """How many bytes the snapshots of one person may have together, each tree counted once."""
+        return self._number("STORED_BYTES_PER_USER", 4 * 1024 * _MIB, low=_MIB, high=_TIB)
+
+    @property
+    def stored_bytes(self) -> int:
+        """How many bytes all archives may have together; the storage must have them."""
+        return self._number("STORED_BYTES", 100 * 1024 * _MIB, low=_MIB, high=1024 * _TIB)
+
+    @property
+    def snapshots_kept(self) -> int:
+        """How many snapshots of a library are kept; the oldest goes when another comes. 0 keeps all."""
+        return self._number("SNAPSHOTS_KEPT", 50, low=0, high=100_000)
+
+    @property
+    def imports_kept(self) -> timedelta:
+        """How long an ended import is told of; the audit trail keeps it for good."""
+        return timedelta(days=self._number("IMPORTS_KEPT_DAYS", 90, low=1, high=3650))
 
     def problems(self) -> list[tuple[str, str]]:
         """Every setting that is wrong, as (name, what to do)."""

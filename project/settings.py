@@ -126,6 +126,11 @@ globals().update(env.email("EMAIL_URL", default="consolemail://"))
 ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="forgekey@localhost")
 
+# What is imported: the archives of snapshots, and uploads until they are read. Nothing here has an address.
+MEDIA_ROOT = DATA_DIR / "storage"
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
@@ -261,6 +266,17 @@ for _name in (
     "SEAL_SECONDS",
     "DIAGNOSES_PER_MINUTE",
     "TRUSTED_PROXY_COUNT",
+    "IMPORT_FILES",
+    "IMPORT_BYTES",
+    "IMPORT_FILE_BYTES",
+    "IMPORT_UPLOAD_BYTES",
+    "IMPORT_SECONDS",
+    "IMPORTS_PER_USER",
+    "IMPORTS_QUEUED_PER_USER",
+    "STORED_BYTES_PER_USER",
+    "STORED_BYTES",
+    "SNAPSHOTS_KEPT",
+    "IMPORTS_KEPT_DAYS",
 ):
     _value = env.int(f"CREDENTIALS_{_name}", default=None)
     if _value is not None:

@@ -8,8 +8,10 @@ from credentials.models.duty import Duty, Process
 from credentials.models.host import Host
 from credentials.models.host_health import HostHealth
 from credentials.models.idempotency import IdempotencyRecord
+from credentials.models.import_job import Import, ImportState, ProgressUnit, Stage
 from credentials.models.keys import PurposeKey, RingKey
 from credentials.models.lease import Lease, Outcome
+from credentials.models.library import Library, Snapshot, Source, StoredTree
 from credentials.models.notice import Notice
 from credentials.models.organization import AccessState, Organization, OrganizationAccess
 from credentials.models.pending import PendingConnection
@@ -36,13 +38,17 @@ __all__ = [
     "Host",
     "HostHealth",
     "IdempotencyRecord",
+    "Import",
+    "ImportState",
     "Lease",
+    "Library",
     "Notice",
     "Organization",
     "OrganizationAccess",
     "Outcome",
     "PendingConnection",
     "Process",
+    "ProgressUnit",
     "PurposeKey",
     "QuarantineReason",
     "RepositoryAccess",
@@ -52,7 +58,11 @@ __all__ = [
     "RingKey",
     "Scope",
     "ServiceClient",
+    "Snapshot",
+    "Source",
+    "Stage",
     "Status",
+    "StoredTree",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",

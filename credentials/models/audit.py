@@ -74,6 +74,16 @@ class Action(models.TextChoices):
     WEBHOOK_REPLAYED = "webhook.replayed", _("webhook message sent again")
     WEBHOOK_SECRET_OPENED = "webhook.secret_opened", _("signing secret of a webhook endpoint used")
     WEBHOOK_REWRAPPED = "webhook.rewrapped", _("signing secret sealed under a newer key")
+    IMPORT_REQUESTED = "import.requested", _("import asked for")
+    IMPORT_STARTED = "import.started", _("import begun")
+    IMPORT_SUCCEEDED = "import.succeeded", _("import succeeded")
+    IMPORT_FAILED = "import.failed", _("import failed")
+    IMPORT_CANCELED = "import.canceled", _("import canceled")
+    LIBRARY_CREATED = "library.created", _("library made")
+    LIBRARY_RENAMED = "library.renamed", _("library renamed")
+    LIBRARY_REMOVED = "library.removed", _("library removed")
+    SNAPSHOT_REMOVED = "snapshot.removed", _("old snapshot removed")
+    SNAPSHOT_DOWNLOADED = "snapshot.downloaded", _("snapshot downloaded")
     PURPOSE_KEY_REWRAPPED = "purpose_key.rewrapped", _("purpose key sealed under a newer key")
 
 

@@ -71,6 +71,15 @@ DATA_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "seq": int,
     "event": str,
     "to": str,
+    "source": str,
+    "digest": str,
+    "commit": str,
+    "ref": str,
+    "subdirectory": str,
+    "snapshot": int,
+    "files": int,
+    "bytes": int,
+    "code": str,
 }
 
 
