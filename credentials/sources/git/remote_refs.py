@@ -22,6 +22,7 @@ MAXIMUM_REFS_BYTES: Final = 1 << 20
 _REF = re.compile(
     r"(?P<id>[0-9a-f]{40}|[0-9a-f]{64})\t(?P<name>refs/(?:heads|tags)/.{1,1000}?)(?P<peeled>\^\{\})?"
 )
+_HEAD = re.compile(r"(?P<id>[0-9a-f]{40}|[0-9a-f]{64})\tHEAD")
 _EVERYTHING = ("refs/heads/*", "refs/tags/*")
 _DEFAULT_BRANCH = re.compile(r"ref: refs/heads/(?P<name>.{1,1000})\tHEAD")
 
@@ -32,13 +33,15 @@ class RemoteRefs:
 
     ``default_branch`` is the branch a clone would start with, empty where the repository is. ``refs`` maps
     full names (``refs/heads/main``, ``refs/tags/v1``) to commits; of an annotated tag, to the one it leads
-    to. ``is_complete`` is False where there were more than are kept. ``evidence`` is for the audit trail.
+    to. ``is_complete`` is False where there were more than are kept. ``evidence`` is for the audit trail, ``head`` the
+    commit of the default branch.
     """
 
     default_branch: str
     refs: Mapping[str, str] = field(repr=False)
     is_complete: bool
     evidence: str
+    head: str = ""
 
 
 def ls_remote(
@@ -98,10 +101,12 @@ def _refs(output: bytes, *, is_whole: bool) -> RemoteRefs:
     """Read what git prints; a name that is no proper text is left out."""
     lines = output.decode("utf-8", "replace").split("\n")[:-1]
     refs: dict[str, str] = {}
-    default_branch = ""
+    default_branch = head = ""
     for line in lines:
         if match := _DEFAULT_BRANCH.fullmatch(line):
             default_branch = match["name"] if match["name"].isprintable() else ""
+        elif match := _HEAD.fullmatch(line):
+            head = match["id"]
         elif (match := _REF.fullmatch(line)) and match["name"].isprintable():
             if len(refs) >= MAXIMUM_REFS and match["name"] not in refs:
                 is_whole = False
@@ -112,4 +117,5 @@ def _refs(output: bytes, *, is_whole: bool) -> RemoteRefs:
         refs=refs,
         is_complete=is_whole,
         evidence=f"git ls-remote 200: {len(refs)} branches and tags",
+        head=head,
     )
