@@ -34,6 +34,7 @@ class Origin:
     source: str
     brought_by: str
     repository_url: str = ""
+    host: str = ""
     ref: str = ""
     commit: str = ""
     subdirectory: str = ""
@@ -68,6 +69,7 @@ def add(*, actor: Actor, library: Library, put: PutTree, origin: Origin, now: da
         tree=tree,
         source=origin.source,
         repository_url=origin.repository_url,
+        host=origin.host,
         ref=origin.ref,
         commit=origin.commit,
         subdirectory=origin.subdirectory,
