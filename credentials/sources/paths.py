@@ -60,21 +60,15 @@ def git_folder(name: str) -> str | None:
     where a part of ``name`` has no place in any archive."""
     if _GIT not in name or _GIT not in (parts := name.split("/")):
         return None
-    _check_whole(name[:PATH_BYTES])
+    _check_letters(name)
     for part in parts:
-        if part != _GIT:
-            _check_part(part[:NAME_BYTES], name)
+        if part in {"", ".", ".."}:
+            raise ContentRefused(Refusal.PATH_TRAVERSAL if part else Refusal.PATH_EMPTY, entry=shown(name))
     return checked("/".join([*parts[: parts.index(_GIT)], "-"]))[:-1] + _GIT
 
 
-def _check_whole(path: str) -> None:
+def _check_letters(path: str) -> None:
     reason = None
-    try:
-        length = len(path.encode())
-    except UnicodeEncodeError:
-        raise ContentRefused(Refusal.PATH_ENCODING, entry=shown(path)) from None
-    if length > PATH_BYTES:
-        raise ContentRefused(Refusal.PATH_TOO_LONG, entry=shown(path), limit=PATH_BYTES)
     if _CONTROL.search(path):
         reason = Refusal.PATH_CONTROL
     elif "\\" in path:
@@ -85,6 +79,16 @@ def _check_whole(path: str) -> None:
         reason = Refusal.PATH_DRIVE
     if reason is not None:
         raise ContentRefused(reason, entry=shown(path))
+
+
+def _check_whole(path: str) -> None:
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        raise ContentRefused(Refusal.PATH_ENCODING, entry=shown(path)) from None
+    if length > PATH_BYTES:
+        raise ContentRefused(Refusal.PATH_TOO_LONG, entry=shown(path), limit=PATH_BYTES)
+    _check_letters(path)
 
 
 def _check_part(part: str, path: str) -> None:

@@ -74,7 +74,7 @@ def _entry(file: BinaryIO, record: Record, end: int) -> int:
     ):
         raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
     _check_name(record, extra.unicode_path)
-    start = record.offset + _HEADER.size + sum(lengths)
+    start: int = record.offset + _HEADER.size + sum(lengths)
     gap = end - start - record.packed
     if gap < 0:
         raise ContentRefused(Refusal.OVERLAP, entry=shown(record.name))
