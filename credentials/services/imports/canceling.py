@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from credentials.errors import Conflict, NotFound
@@ -43,19 +45,28 @@ def cancel(*, actor: Actor, job: Import, now: datetime) -> Import:
     return current
 
 
+def lock_all(owner: Any) -> None:
+    """Lock every import of a person that has not ended: before the first word in the trail, as everybody does."""
+    list(_open_ones(owner).values_list("pk", flat=True))
+
+
+def _open_ones(owner: Any) -> QuerySet[Import]:
+    mine = Import.objects.select_related("library__owner").select_for_update(of=("self",))
+    return mine.filter(library__owner=owner, state__in=(ImportState.QUEUED, ImportState.RUNNING)).order_by(
+        "pk"
+    )
+
+
 def cancel_all(*, actor: Actor, owner: Any, now: datetime) -> int:
     """Stop every import of somebody who leaves, inside the caller's transaction; how many."""
-    mine = Import.objects.select_related("library__owner").select_for_update(of=("self",))
-    jobs = list(
-        mine.filter(library__owner=owner, state__in=(ImportState.QUEUED, ImportState.RUNNING)).order_by("pk")
-    )
+    jobs = list(_open_ones(owner))
     for job in jobs:
         job.cancel_requested_at = now
         job.save(update_fields=["cancel_requested_at"])
     for job in jobs:
         if job.state == ImportState.QUEUED:
             ending.end_canceled(job, now=now, actor=actor)
-            transaction.on_commit(lambda name=job.upload: trees.discard(name))
+            transaction.on_commit(partial(trees.discard, job.upload))
     return len(jobs)
 
 
