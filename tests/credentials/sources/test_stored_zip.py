@@ -61,7 +61,10 @@ def written(given: Given) -> tuple[bytes, Manifest]:
 def test_these_bytes_never_change() -> None:
     archive, manifest = written(Given(FILES))
     assert manifest.digest == "ba796f1cc25ab315ea8d57d0dd186226befc04a6ccc1a903ac619112e80cd934"
-    assert hashlib.sha256(archive).hexdigest() == "c329f164ddf56b3be34811f06d48b4908ef163073499c02a09b35f44e6c9e3bb"
+    assert (
+        hashlib.sha256(archive).hexdigest()
+        == "c329f164ddf56b3be34811f06d48b4908ef163073499c02a09b35f44e6c9e3bb"
+    )
 
 
 def test_how_the_content_came_makes_no_difference() -> None:
