@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from credentials.errors import ContentRefused
+from credentials.sources import lfs
 from credentials.sources.child import Running
 from credentials.sources.content import PlannedFile, Remarked
 from credentials.sources.git.repository import Repository
@@ -15,12 +15,9 @@ from credentials.sources.git.tree import Planned
 from credentials.sources.paths import shown
 from credentials.verdicts.refusals import Refusal, Remark
 
-LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
-LFS_POINTER_BYTES: Final = 1024
-"""A pointer is smaller: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
-
 _HEAD = re.compile(rb"(?P<id>[0-9a-f]{40,64}) blob (?P<size>[0-9]+)")
 _HEAD_BYTES = 200
+_BEGINNING_BYTES = 1024
 
 
 class GitContent:
@@ -69,14 +66,14 @@ class GitContent:
         if match is None or (match["id"].decode("ascii"), int(match["size"])) != (file.key, file.size):
             raise ContentRefused(Refusal.OBJECT_INVALID, entry=shown(file.path))
         digest = hashlib.new(_algorithm(file.key), b"blob %d\0" % file.size, usedforsecurity=False)
-        head = b""
+        beginning = b""
         for block in stream.take(file.size):
             digest.update(block)
-            head = (head + block)[:LFS_POINTER_BYTES] if file.size <= LFS_POINTER_BYTES else b""
+            beginning = (beginning + block[:_BEGINNING_BYTES])[:_BEGINNING_BYTES]
             yield block
         if stream.line() or digest.hexdigest() != file.key:
             raise ContentRefused(Refusal.OBJECT_INVALID, entry=shown(file.path))
-        if head.startswith(LFS_POINTER):
+        if lfs.is_pointer(beginning, file.size):
             self._remarks[Remarked(path=shown(file.path), remark=Remark.LFS_POINTER)] = None
 
 
