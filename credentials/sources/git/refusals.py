@@ -19,15 +19,11 @@ _FSCK: Final = {
     "hasDotgit": Refusal.GIT_FOLDER,
     "hasDot": Refusal.PATH_TRAVERSAL,
     "hasDotdot": Refusal.PATH_TRAVERSAL,
-    "fullPathname": Refusal.PATH_BACKSLASH,
-    "emptyName": Refusal.PATH_EMPTY,
     "duplicateEntries": Refusal.DUPLICATE,
-    "largePathname": Refusal.PATH_TOO_LONG,
 }
 _INVALID: Final = (
     "fsck error",
     "bad object",
-    "bad pack",
     "pack is corrupted",
     "pack has bad",
     "pack has junk",
