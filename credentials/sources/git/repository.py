@@ -70,7 +70,7 @@ class Repository:
         Raises TimeExceeded, and what :func:`credentials.sources.git.invocation.started` raises.
         """
         words = ["fetch", "--progress", f"--depth={depth}", "--no-tags", "--no-recurse-submodules"]
-        words += ["--no-write-fetch-head", "--no-auto-maintenance", "--no-show-forced-updates"]
+        words += ["--no-write-fetch-head", "--no-auto-maintenance"]
         words += [f"--filter={leaving_out}"] if leaving_out else []
         words += ["--end-of-options", invocation.canonical_url(journey.remote), *refspecs]
         limits = self._limits(file_bytes=self._pack_bytes, output_bytes=_ANSWER_BYTES)
