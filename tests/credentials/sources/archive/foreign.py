@@ -34,8 +34,7 @@ def unzip(archive: Path) -> Listed:
 
 
 def bsdtar(archive: Path) -> list[str]:
-    """Names as ``bsdtar -t`` prints them, sorted; it composes them, and writes what it holds for unprintable as
-    bytes."""
+    """Names as ``bsdtar -t`` prints them, sorted; it writes what it holds for unprintable as bytes."""
     lines = _said("bsdtar", "-tf", str(archive)).splitlines()
     plain = [_ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), line) for line in lines]
     return sorted(line.decode("utf-8", "replace") for line in plain)
