@@ -14,6 +14,7 @@ from tests.credentials.sources.archive.building import (
     big_sizes,
     build,
     deflated,
+    extra,
     overlapping,
 )
 from tests.credentials.sources.archive.case import (
