@@ -54,7 +54,7 @@ def plan(records: Sequence[Record], *, limits: ContentLimits, unwrap: bool, subd
     found = _judged(records)
     if unwrap:
         _unwrap(found)
-    if subdirectory:
+    if subdirectory.strip("/"):
         found = _below(found, _folder_asked_for(subdirectory))
     if not found.taken:
         raise ContentRefused(Refusal.NOTHING_LEFT)
