@@ -235,7 +235,6 @@ MAKERS: dict[str, tuple[Maker, bool, bool]] = {
     "git archive": (git_archive, True, True),
     "zip -r": (by("zip", "-qry", "OUT", "library"), True, True),
     "zip -0": (by("zip", "-qry0", "OUT", "library"), True, True),
-    "zip with descriptors": (by("zip", "-qryfd", "OUT", "library"), True, True),
     "bsdtar": (by("bsdtar", "--format", "zip", "-cf", "OUT", "library"), True, True),
     "Python": (python, True, False),
     "as the Finder": (as_finder, True, False),
