@@ -28,7 +28,7 @@ from credentials.services.targets import Target, find_target
 from credentials.sources import git
 from credentials.sources.content import ContentLimits
 from credentials.sources.git import fetch as git_fetch
-from credentials.sources.git.tree import GitContent
+from credentials.sources.git.content import GitContent
 from credentials.verdicts import Verdict, VerdictCode
 from credentials.verdicts.wording import verdict
 

@@ -62,7 +62,12 @@ class _Job:
         return self.claim.job
 
 
-def run(import_id: UUID, *, now: Callable[[], datetime] = timezone.now) -> tuple[UUID, ...]:
+def run(
+    import_id: UUID,
+    *,
+    now: Callable[[], datetime] = timezone.now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> tuple[UUID, ...]:
     """Carry out an import, if it waits and may be claimed now; the imports that waited behind it.
 
     Safe to be called twice, at the same time and on any machine. Raises nothing but errors of the database: the
@@ -71,8 +76,8 @@ def run(import_id: UUID, *, now: Callable[[], datetime] = timezone.now) -> tuple
     claim = claims.take(import_id, now=now())
     if claim is None:
         return ()
-    deadline = time.monotonic() + conf.import_duration.total_seconds()
-    pulse = Pulse(claim=claim, now=now, deadline=deadline)
+    deadline = monotonic() + conf.import_duration.total_seconds()
+    pulse = Pulse(claim=claim, now=now, deadline=deadline, monotonic=monotonic)
     try:
         with workspace(claim.token) as folder:
             _attempt(_Job(claim=claim, folder=folder, pulse=pulse, now=now))
