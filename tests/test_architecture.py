@@ -34,7 +34,7 @@ MAY_REVEAL = {
     "credentials/crypto/sources.py",  # reads key material
     "credentials/crypto/webhook_signature.py",  # signs with it
     "credentials/providers/http.py",  # writes it into the header or the body of the one request
-    "credentials/sources/git.py",  # hands it to git's credential helper, and takes it out of git's words
+    "credentials/sources/git/invocation.py",  # hands it to git's credential helper, and takes it out of git's words
     "credentials/services/connect.py",  # cleans what was pasted
     "credentials/services/vault.py",  # keeps the purpose keys
     "credentials/api/leases.py",  # answers the borrower
