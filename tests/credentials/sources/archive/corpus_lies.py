@@ -205,6 +205,17 @@ FRAME = (
     Case("a longer name in the header", lying(central=False, name=b"hi.txt/../x"), Refusal.HEADER_MISMATCH),
     Case("extra field that runs over", lying(extra=b"\1\2\xff\xff"), Refusal.DIRECTORY_INVALID, "hi.txt"),
     Case("the same in the header only", lying(central=False, extra=b"\1\2\xff\xff"), Refusal.HEADER_MISMATCH),
+    Case(
+        "encryption in an extra field alone",
+        lying(extra=extra(0x9901, b"\2\0AE\3\0\0")),
+        Refusal.DIRECTORY_INVALID,
+    ),
+    Case(
+        "another type in an extra field",
+        lying(central=False, extra=extra(0x6C78, b"\4" + b"\xff" * 4)),
+        Refusal.HEADER_MISMATCH,
+    ),
+    Case("times without a time", lying(extra=extra(0x5455, b"")), Refusal.DIRECTORY_INVALID),
     Case("four bytes after the extra fields", lying(extra=b"\1"), Refusal.DIRECTORY_INVALID),
     Case(
         "an ending in the comment",
