@@ -30,7 +30,7 @@ from credentials.errors import (
 )
 from credentials.models import Import, ProgressUnit, Source, Stage
 from credentials.services.imports import claims, ending, from_git
-from credentials.services.imports.claims import Claim, Lost, Pulse
+from credentials.services.imports.claims import Claim, Lost, Pulse, Stopped
 from credentials.services.imports.ending import Reason
 from credentials.services.imports.from_git import NoWayIn
 from credentials.services.imports.workspaces import workspace
@@ -102,6 +102,8 @@ def _attempt(job: _Job) -> None:
         _fail(job.claim, ending.reason_of_verdict(problem.verdict), now=job.now)
     except ImportProblem as problem:
         _fail(job.claim, ending.reason_of(problem), now=job.now)
+    except Stopped:
+        ending.release(job.claim, now=job.now())
     except (Lost, Error):
         raise
     except CryptoError as problem:
@@ -158,7 +160,7 @@ def _local_upload(job: _Job) -> Path:
             while block := source.read(_BLOCK):
                 copy.write(block)
                 job.pulse.beat(progress_done=copy.tell())
-    except (ImportProblem, Lost, Error):
+    except (ImportProblem, Lost, Stopped, Error):
         raise
     except Exception as error:
         logger.error("an upload could not be read: %s", type(error).__name__)
