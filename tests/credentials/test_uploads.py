@@ -308,7 +308,7 @@ def read(body: bytes, *, user: User, announced: int | None = None, clock: Any = 
     request.resolver_match, request.user = resolve("/machine/", __name__), user
     request.META["CONTENT_LENGTH"] = str(len(body) if announced is None else announced)
     handler = uploads.UploadHandler(request, **({"monotonic": clock} if clock else {}))
-    request.upload_handlers = [handler]  # type: ignore[assignment]  # a list is what Django keeps
+    request.upload_handlers = [handler]
     request._post, request._files = request.parse_file_upload(request.META, io.BytesIO(body))
     return request
 
