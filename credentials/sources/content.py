@@ -45,7 +45,8 @@ class Content(Protocol):
 
     @property
     def remarks(self) -> Sequence[Remarked]:
-        """In the order of their paths."""
+        """In the order of their paths. Some are seen only in a file's bytes: complete once :meth:`read` has been
+        read to its end."""
 
     def read(self) -> Iterator[tuple[PlannedFile, Iterator[bytes]]]:
         """Every file in the order of :attr:`files` with its bytes, in blocks of at most 1 MiB; each must be read to

@@ -34,7 +34,10 @@ class Refusal(StrEnum):
     TRUNCATED = "truncated"
     PREFIX_DATA = "prefix_data"
     TRAILING_DATA = "trailing_data"
+    HIDDEN_DATA = "hidden_data"
+    SEVERAL_ENDINGS = "several_endings"
     MULTIPLE_DISKS = "multiple_disks"
+    DIRECTORY_TOO_LARGE = "directory_too_large"
     DIRECTORY_INVALID = "directory_invalid"
     HEADER_MISMATCH = "header_mismatch"
     OVERLAP = "overlap"
@@ -45,7 +48,6 @@ class Refusal(StrEnum):
     SIZE_MISMATCH = "size_mismatch"
     CHECKSUM_MISMATCH = "checksum_mismatch"
     DATA_INVALID = "data_invalid"
-    NESTED_ARCHIVE_BOMB = "nested_archive_bomb"
     # Repositories
     OBJECT_INVALID = "object_invalid"
     # Whatever way it came
