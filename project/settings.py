@@ -252,6 +252,13 @@ SPECTACULAR_SETTINGS = {
         "ReasonEnum": "credentials.api.outputs.REASONS",
         "OutcomeEnum": "credentials.api.outputs.REPORTED",
         "OffboardingOutcomeEnum": "credentials.api.outputs.OFFBOARDING_OUTCOMES",
+        "StateEnum": "credentials.models.organization.AccessState",
+        "ImportStateEnum": "credentials.api.import_outputs.STATES",
+        "SourceEnum": "credentials.api.import_outputs.SOURCES",
+        "GitSourceEnum": "credentials.api.import_inputs.GIT_SOURCES",
+        "ZipSourceEnum": "credentials.api.import_inputs.ZIP_SOURCES",
+        "RemarkEnum": "credentials.api.import_outputs.REMARKS",
+        "RefusalEnum": "credentials.api.import_outputs.REFUSALS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
