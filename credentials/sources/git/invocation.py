@@ -177,7 +177,7 @@ def started(
     git = program()
     address = read_address(journey.remote.url) if journey else None
     pins = _pins(address, journey) if journey and address else ""
-    settings = _settings(pins, journey.remote.ca_bundle if journey else None)
+    settings = _settings(pins, journey.remote.ca_bundle if journey else None, is_away=journey is not None)
     scheme = address.scheme if address else "none"
     with (
         _answer_pipe(address, journey.login if journey else None) as answer,
@@ -215,7 +215,7 @@ def _pins(address: RepositoryAddress, journey: Journey) -> str:
     return f"{address.hostname}:{port}:{listed}"
 
 
-def _settings(pins: str, ca_bundle: str | None) -> Iterator[str]:
+def _settings(pins: str, ca_bundle: str | None, *, is_away: bool) -> Iterator[str]:
     """Every setting that could lead elsewhere, run something, or trust somebody, with its one value.
 
     https://git-scm.com/docs/git-config; a setting an older git does not know is passed over by it.
@@ -234,7 +234,9 @@ def _settings(pins: str, ca_bundle: str | None) -> Iterator[str]:
         "core.hooksPath=/dev/null",
         "core.fsmonitor=false",
         "core.symlinks=false",
-        "core.bigFileThreshold=16m",  # larger files go through in blocks
+        # A file that is to come is put together in memory, whose limit a bomb meets at once; one that is there
+        # already is read in blocks.
+        f"core.bigFileThreshold={'4g' if is_away else '16m'}",
         "core.deltaBaseCacheLimit=32m",
         "core.packedGitWindowSize=8m",
         "core.packedGitLimit=64m",
