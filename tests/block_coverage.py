@@ -44,13 +44,13 @@ class _Marking(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
-        if isinstance(node, ast.FunctionDef | ast.If | ast.For | ast.While | ast.Try | ast.ExceptHandler):
-            for name in ("body", "orelse"):
-                body = getattr(node, name, None)
-                if body and not isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef):
+            # A docstring stays first.
+            node.body.insert(1 if ast.get_docstring(node) and len(node.body) > 1 else 0, self._mark())
+        elif isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.ExceptHandler):
+            for body in (node.body, getattr(node, "orelse", [])):
+                if body:
                     body.insert(0, self._mark())
-                elif body:
-                    body.insert(1 if ast.get_docstring(node) and len(body) > 1 else 0, self._mark())
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:

@@ -36,9 +36,11 @@ class Taken:
 
 @dataclass(slots=True)
 class Plan:
-    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty."""
+    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty;
+    ``links`` are the places in the directory of the links that are left out."""
 
     taken: list[Taken] = field(default_factory=list)
+    links: list[int] = field(default_factory=list)
     remarks: list[Remarked] = field(default_factory=list)
     unwrapped: str = ""
 
@@ -52,7 +54,7 @@ def plan(records: Sequence[Record], *, limits: ContentLimits, unwrap: bool, subd
     found = _judged(records)
     if unwrap:
         _unwrap(found)
-    if subdirectory:
+    if subdirectory.strip("/"):
         found = _below(found, _folder_asked_for(subdirectory))
     if not found.taken:
         raise ContentRefused(Refusal.NOTHING_LEFT)
@@ -80,6 +82,7 @@ def _judged(records: Iterable[Record]) -> Plan:
             tree.add(path, entry=name)
             if stat.S_ISLNK(record.mode):
                 left_out.add((path, Remark.SYMLINK))
+                found.links.append(number)
             else:
                 _take(found, path, number, name)
     found.remarks += [Remarked(path=path, remark=remark) for path, remark in left_out]
@@ -146,6 +149,7 @@ def _below(found: Plan, folder: str) -> Plan:
             if said.path.startswith(start)
         ],
         unwrapped=found.unwrapped,
+        links=found.links,
     )
     if not below.taken and not below.remarks:
         raise SubdirectoryNotFound("the archive has no such folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import tempfile
 import unicodedata
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from credentials.sources.archive import ending, records
 from credentials.sources.archive.records import Record
 from tests.credentials.sources.archive import foreign
+
+_PACKED_LINK = 100
 
 
 def directory_of(data: bytes) -> list[Record]:
@@ -29,10 +32,11 @@ def check_python(data: bytes) -> None:
 
 
 def check_others(data: bytes) -> bool:
-    """unzip and bsdtar must list the same, as far as they are here; raises AssertionError."""
-    if foreign.UNZIP is None or foreign.BSDTAR is None:
-        return False
+    """unzip and bsdtar must list the same, as far as they are here; raises AssertionError. False where they were not
+    asked."""
     found = directory_of(data)
+    if foreign.UNZIP is None or foreign.BSDTAR is None or any(map(_is_long_packed_link, found)):
+        return False
     ours = sorted((record.name, record.size) for record in found)
     with tempfile.TemporaryDirectory() as folder:
         as_it_is, from_unix = Path(folder, "a.zip"), Path(folder, "b.zip")
@@ -43,6 +47,11 @@ def check_others(data: bytes) -> bool:
             _composed(record.name) for record in found
         )
     return True
+
+
+def _is_long_packed_link(record: Record) -> bool:
+    """libarchive 3.6.2 ends at a link whose target is packed into more than about 150 bytes."""
+    return stat.S_ISLNK(record.mode) and record.method == records.DEFLATED and record.packed > _PACKED_LINK
 
 
 def _composed(name: str) -> str:

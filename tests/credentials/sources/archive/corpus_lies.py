@@ -14,6 +14,7 @@ from tests.credentials.sources.archive.building import (
     big_sizes,
     build,
     deflated,
+    extra,
     overlapping,
 )
 from tests.credentials.sources.archive.case import (
@@ -258,6 +259,7 @@ FRAME = (
         build(HI, shape=Shape(locator={"offset": 0})),
         Refusal.DIRECTORY_INVALID,
     ),
+    Case("locator of no part at all", build(HI, shape=Shape(locator={"disks": 0})), Refusal.MULTIPLE_DISKS),
     Case("locator of several parts", build(HI, shape=Shape(locator={"disks": 2})), Refusal.MULTIPLE_DISKS),
     Case(
         "big end record of another length",

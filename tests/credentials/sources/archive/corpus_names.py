@@ -228,6 +228,17 @@ LEFT_OUT = (
         remarks=(("__MACOSX", Remark.RESOURCE_FORK),),
     ),
     Case("macOS's companions outside", build(HI, Item(name="__MACOSX/../../x")), Refusal.PATH_TRAVERSAL),
+    Case(
+        "link that is damaged",
+        build(HI, Item(name="ln", content=b"hi.txt", packed=b"\xff", mode=LINK)),
+        Refusal.DATA_INVALID,
+        "ln",
+    ),
+    Case(
+        "link to 5,000 letters",
+        build(HI, Item(name="ln", content=b"a" * 5000, mode=LINK)),
+        Refusal.DATA_INVALID,
+    ),
     Case("device", named("a", mode=0o060660), Refusal.DEVICE, "a"),
     Case("pipe", named("a", mode=0o010600), Refusal.DEVICE),
     Case("socket", named("a", mode=0o140600), Refusal.DEVICE),
