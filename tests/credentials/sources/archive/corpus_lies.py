@@ -70,7 +70,7 @@ SIZES = (
         [Refusal.SIZE_MISMATCH],
         "a",
     ),
-    Case("bomb of overlapping entries", overlapping(1000, MIB), Refusal.OVERLAP),
+    Case("bomb of overlapping entries", overlapping(40, MIB), Refusal.OVERLAP),
     Case("overlapping entries, few", overlapping(3, 10), Refusal.OVERLAP),
     Case("smaller than it says", lying(size=24), [Refusal.SIZE_MISMATCH], "hi.txt"),
     Case("larger than it says", lying(size=22), [Refusal.SIZE_MISMATCH], "hi.txt"),

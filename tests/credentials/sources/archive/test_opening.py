@@ -239,7 +239,7 @@ BOMBS: dict[str, tuple[Bomb, Refusal, int]] = {
     "a gigabyte, and it says so": (lambda: saying(1 << 30, bytes(MIB)), Refusal.FILE_TOO_LARGE, TAIL),
     "100 megabytes, within all limits": (lambda: saying(100 * MIB, bytes(100_000)), Refusal.RATIO, TAIL),
     "60 files of 8 megabytes": (lambda: saying(8 * MIB, bytes(8000), 60), Refusal.RATIO, TAIL + 8000),
-    "20,001 files": (lambda: full(20_001), Refusal.TOO_MANY_FILES, 2 * MIB),
+    "20,001 files": (lambda: full(20_001), Refusal.TOO_MANY_FILES, TAIL + 20_001 * 51),
     "61,001 entries, and it says so": (
         lambda: build(shape=Shape(end={"entries": 61_001, "entries_here": 61_001})),
         Refusal.TOO_MANY_FILES,
