@@ -73,9 +73,8 @@ def make_repository(tree: Path, target: Path) -> None:
 
 
 def import_git(url: str, folder: Path) -> None:
-    from credentials.sources.git.fetch import fetch  # noqa: PLC0415  as above
-
     from credentials.sources import git  # noqa: PLC0415  only in the measured process
+    from credentials.sources.git.fetch import fetch  # noqa: PLC0415  as above
 
     repository = folder / "repository"
     repository.mkdir()

@@ -130,6 +130,14 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="forgekey@localhost")
 MEDIA_ROOT = DATA_DIR / "storage"
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+# A file that comes in lies here while its request is answered, and without a name: not in /tmp, which may be memory.
+FILE_UPLOAD_HANDLERS = ["credentials.uploads.UploadHandler"]
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "imports" / "uploads"
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+# What a form may have beside it. The second file is refused in words; the third ends the reading.
+DATA_UPLOAD_MAX_NUMBER_FILES = 2
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
@@ -244,6 +252,13 @@ SPECTACULAR_SETTINGS = {
         "ReasonEnum": "credentials.api.outputs.REASONS",
         "OutcomeEnum": "credentials.api.outputs.REPORTED",
         "OffboardingOutcomeEnum": "credentials.api.outputs.OFFBOARDING_OUTCOMES",
+        "StateEnum": "credentials.models.organization.AccessState",
+        "ImportStateEnum": "credentials.api.import_outputs.STATES",
+        "SourceEnum": "credentials.api.import_outputs.SOURCES",
+        "GitSourceEnum": "credentials.api.import_inputs.GIT_SOURCES",
+        "ZipSourceEnum": "credentials.api.import_inputs.ZIP_SOURCES",
+        "RemarkEnum": "credentials.api.import_outputs.REMARKS",
+        "RefusalEnum": "credentials.api.import_outputs.REFUSALS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

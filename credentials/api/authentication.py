@@ -18,8 +18,6 @@ from credentials.services.audit import Actor
 from credentials.services.circumstances import actor_of_user, address_of, request_id_of
 from credentials.services.clients import PresentedKey
 
-SCHEME = "bearer"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
@@ -43,20 +41,6 @@ class Caller:
         return self.client.hosts if self.client else []
 
 
-def key_in(meta: Mapping[str, Any]) -> PresentedKey | None:
-    """The service key in a request's ``Authorization``, None where there is no such header.
-
-    Raises NotAuthenticated for anything else in it, before any database is asked (RFC 6750, section 2.1).
-    """
-    header = meta.get("HTTP_AUTHORIZATION")
-    if header is None:
-        return None
-    scheme, _space, text = str(header).partition(" ")
-    if scheme.lower() != SCHEME:
-        raise NotAuthenticated("Send the service key as: Authorization: Bearer fk_…")
-    return clients.parse_key(text.strip())
-
-
 def client_caller(presented: PresentedKey, meta: Mapping[str, Any]) -> Caller:
     """The client behind a key; raises as :func:`credentials.services.clients.authenticate`."""
     address = address_of(meta)
@@ -70,7 +54,7 @@ class ServiceClientAuthentication(BaseAuthentication):
     session comes with it."""
 
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
-        presented = key_in(request.META)
+        presented = clients.presented_in(request.META)
         if presented is None:
             return None
         return AnonymousUser(), client_caller(presented, request.META)

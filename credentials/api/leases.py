@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from credentials.api import queries
-from credentials.api.authentication import ServiceClientAuthentication, client_caller, key_in
+from credentials.api.authentication import ServiceClientAuthentication, client_caller
 from credentials.api.bodies import lease_body, lent_body
 from credentials.api.inputs import LeaseInput, ReportInput
 from credentials.api.lease_request import is_dry_run, read_body, read_request
@@ -24,7 +24,7 @@ from credentials.api.schema import IDEMPOTENCY_KEY, REFUSED
 from credentials.api.views import LEND, ApiView, answer
 from credentials.errors import NotAuthenticated
 from credentials.models import Outcome
-from credentials.services import idempotency, leases, lend
+from credentials.services import clients, idempotency, leases, lend
 from credentials.services.circumstances import address_of, request_id_of
 from credentials.services.clients import PresentedKey
 from credentials.services.lend import LeaseRequest, LentCredential
@@ -66,7 +66,7 @@ class Leases(LeasesView):
         responses={200: PreviewShape, 201: LentShape, 422: REFUSED},
     )
     def post(self, request: HttpRequest) -> HttpResponse:
-        presented = key_in(request.META)
+        presented = clients.presented_in(request.META)
         if presented is None:
             raise NotAuthenticated("Send a service key as a bearer token.")
         body = read_body(request)

@@ -1,4 +1,4 @@
-"""Reads request bodies: JSON only, small, and nothing a database or a header could not carry."""
+"""Reads request bodies: JSON, small, and nothing a database or a header could not carry; a form where a file comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
 
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request body. The longest sensible request, with a token of 4096 characters, has about 8000."""
@@ -19,6 +19,14 @@ class BodyTooLarge(APIException):
     status_code = 413
     default_detail = "The body is too large."
     default_code = "body_too_large"
+
+
+class FormMalformed(APIException):
+    """A form that is none, or that says one thing twice."""
+
+    status_code = 400
+    default_detail = "The form cannot be read."
+    default_code = "malformed"
 
 
 class SmallJSONParser(BaseParser):
@@ -33,6 +41,24 @@ class SmallJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         return read_json(stream)
+
+
+class UploadParser(MultiPartParser):
+    """``multipart/form-data`` with one file, which credentials/uploads.py takes; each field once."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> DataAndFiles[Any, Any]:
+        try:
+            found = super().parse(stream, media_type, parser_context)
+        except ParseError:
+            raise FormMalformed from None
+        if any(len(values) != 1 for _name, values in found.data.lists()):
+            raise FormMalformed
+        return DataAndFiles(found.data.dict(), found.files)
 
 
 def read_json(stream: Any) -> Any:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from credentials import errors
 from credentials.api.bodies import verdict_body
-from credentials.api.parsing import BodyTooLarge
+from credentials.api.parsing import BodyTooLarge, FormMalformed
 from credentials.services import database
 from credentials.services.circumstances import request_id_of
 
@@ -125,6 +125,26 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
         Rule(status=HTTPStatus.TOO_MANY_REQUESTS, title="Too many requests", retry_after=60),
     ),
     (
+        errors.UploadTooLarge,
+        Rule(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, title="The file is too large", field="file"),
+    ),
+    (
+        errors.QuotaExceeded,
+        Rule(status=HTTPStatus.TOO_MANY_REQUESTS, title="What one person may use is used up", retry_after=60),
+    ),
+    (
+        errors.StorageUnavailable,
+        Rule(
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            title="The storage takes nothing at this moment",
+            retry_after=30,
+        ),
+    ),
+    (
+        errors.ImportProblem,
+        Rule(status=HTTPStatus.UNPROCESSABLE_ENTITY, title="This cannot be imported"),
+    ),
+    (
         errors.ProviderRateLimited,
         Rule(status=HTTPStatus.SERVICE_UNAVAILABLE, title="The Git host asks us to wait", retry_after=60),
     ),
@@ -157,6 +177,21 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
     (drf.NotFound, _NOT_THERE),
     (Http404, _NOT_THERE),
     (drf.ParseError, _bad_request("malformed", "The body cannot be read", "The body is not valid JSON.")),
+    (
+        FormMalformed,
+        _bad_request(
+            "malformed", "The body cannot be read", "The body is no form that sends each field once."
+        ),
+    ),
+    (
+        RequestDataTooBig,
+        _bad_request(
+            "body_too_large",
+            "The body is too large",
+            "The fields beside a file have at most 1 MB.",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ),
+    ),
     (
         BodyTooLarge,
         _bad_request(
@@ -206,6 +241,13 @@ _RULES: tuple[tuple[type[Exception], Rule], ...] = (
     (InterfaceError, _UNAVAILABLE),
 )
 
+# No wait of the caller's own makes room for everybody.
+_FULL = Rule(
+    status=HTTPStatus.INSUFFICIENT_STORAGE,
+    title="What all people together may use is used up",
+    detail="Nothing was kept. An administrator has to make room.",
+)
+
 _DETAILS: Mapping[str, str] = {
     _NOT_SIGNED_IN.code: "Send a service key as a bearer token, or sign in.",
     _REFUSED.code: "This is not allowed. A browser sends its CSRF token with every change.",
@@ -238,6 +280,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     rule = next((rule for kind, rule in _RULES if isinstance(error, kind)), _UNEXPECTED)
     if isinstance(error, DatabaseError) and database.trouble_of(error):
         rule = _UNAVAILABLE
+    if isinstance(error, errors.QuotaExceeded) and error.whose == "everybody":
+        rule = _FULL
     request_id = request_id_of(context["request"].META)
     if rule.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log(error, request_id=request_id)

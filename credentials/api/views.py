@@ -23,6 +23,8 @@ from credentials.models import Scope
 LEND = Need(scope=Scope.CREDENTIALS_LEND)
 READ = Need(scope=Scope.CREDENTIALS_READ, people=True)
 WRITE = Need(scope=Scope.CREDENTIALS_WRITE, people=True)
+IMPORTS_READ = Need(scope=Scope.IMPORTS_READ, people=True)
+IMPORTS_WRITE = Need(scope=Scope.IMPORTS_WRITE, people=True)
 ANYONE = Need(scope=None, people=True)
 
 

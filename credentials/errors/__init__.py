@@ -39,6 +39,7 @@ ForgekeyError
     ├── InputInvalid              a field is missing or wrong
     ├── ListingNotPossible        this credential cannot list, though it may read
     ├── TooManyRequests           asked too often just now (retryable)
+    ├── UploadTooLarge            a file has more bytes than may be uploaded
     └── Conflict                  another change came first (retryable)
         └── IdempotencyKeyReused  the key belongs to another request
 """
@@ -95,6 +96,7 @@ from credentials.errors.request import (
     PermissionRefused,
     RequestError,
     TooManyRequests,
+    UploadTooLarge,
 )
 
 __all__ = [
@@ -139,4 +141,5 @@ __all__ = [
     "TokenNotAccepted",
     "TokenRejected",
     "TooManyRequests",
+    "UploadTooLarge",
 ]

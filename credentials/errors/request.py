@@ -58,6 +58,16 @@ class TooManyRequests(RequestError):
         self.retry_after = retry_after
 
 
+class UploadTooLarge(RequestError):
+    """A file has more bytes than may be uploaded; ``limit`` says how many may be."""
+
+    code = "upload_too_large"
+
+    def __init__(self, message: str, *, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
 class Conflict(RequestError):
     """Another change came first; read again and decide anew."""
 

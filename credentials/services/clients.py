@@ -7,9 +7,10 @@ import ipaddress
 import re
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -22,6 +23,7 @@ from credentials.services import audit, vault
 from credentials.services.audit import Actor, Subject
 
 KEY_SHAPE = re.compile(r"fk_([a-z2-7]{16})_([A-Za-z0-9_-]{43})([0-9a-f]{8})\Z")
+_SCHEME = "bearer"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,20 @@ def parse_key(text: str) -> PresentedKey:
     if found is None or _checksum(text[:-8]) != found[3]:
         raise NotAuthenticated("This is not a service key. Copy the whole key, from fk_ to its end.")
     return PresentedKey(public_id=found[1], key=Secret(text))
+
+
+def presented_in(meta: Mapping[str, Any]) -> PresentedKey | None:
+    """The service key in a request's ``Authorization``, None where there is no such header.
+
+    Raises NotAuthenticated for anything else in it, before any database is asked (RFC 6750, section 2.1).
+    """
+    header = meta.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return None
+    scheme, _space, text = str(header).partition(" ")
+    if scheme.lower() != _SCHEME:
+        raise NotAuthenticated("Send the service key as: Authorization: Bearer fk_…")
+    return parse_key(text.strip())
 
 
 def _checksum(text: str) -> str:

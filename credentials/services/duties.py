@@ -126,9 +126,7 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
     _own("close-inactive", _("Offboard people who left"), _MINUTE, _ours(offboarding.close_inactive)),
     _own("recover-imports", _("Take up imports that were left lying"), _MINUTE, recovery.recover),
-    _own(
-        "drop-imports", _("Forget old imports and what attempts left behind"), _HOUR, recovery.drop_leftovers
-    ),
+    _own("drop-imports", _("Forget old imports and uploads"), _HOUR, recovery.drop_leftovers),
     _own("drop-trees", _("Remove stored content that no snapshot needs"), _HOUR, trees.drop_unused),
     _own("warn-of-ends", _("Warn of ends that are near"), _HOUR, calendar.warn_due),
     _own("drop-webhooks", _("Forget old webhooks"), _HOUR, outbox.drop_old),

@@ -92,6 +92,51 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
             "long as the answer says."
         ),
     ),
+    "upload-too-large": (
+        gettext_lazy("The file is too large"),
+        gettext_lazy(
+            "Upload only the folder you need, or import by Git. An administrator may allow larger files."
+        ),
+    ),
+    "content-refused": (
+        gettext_lazy("What was to be imported breaks a rule"),
+        gettext_lazy("The answer names the file and the rule. Mend it there and import again; nothing was kept."),
+    ),
+    "ref-not-found": (
+        gettext_lazy("The repository has no such branch, tag or commit"),
+        gettext_lazy("Check how it is written. A commit is named by its full id, and must be on some branch."),
+    ),
+    "subdirectory-not-found": (
+        gettext_lazy("There is no such folder"),
+        gettext_lazy("Check how it is written, upper and lower case too, and on which branch it is."),
+    ),
+    "quota-exceeded": (
+        gettext_lazy("What may be used is used up"),
+        gettext_lazy(
+            "Wait until some of your imports have ended, or remove a library you no longer need. Where it is "
+            "everybody's room that is used up, an administrator has to make some."
+        ),
+    ),
+    "time-exceeded": (
+        gettext_lazy("It took longer than an import may take"),
+        gettext_lazy("Import only the folder you need, or upload a ZIP file."),
+    ),
+    "import-interrupted": (
+        gettext_lazy("The import was interrupted again and again"),
+        gettext_lazy("Try it once more. If it happens again, tell an administrator the id of the import."),
+    ),
+    "import-canceled": (
+        gettext_lazy("Somebody stopped the import"),
+        gettext_lazy("Nothing was kept. Start it again whenever you like."),
+    ),
+    "storage-unavailable": (
+        gettext_lazy("The storage takes nothing at present"),
+        gettext_lazy("Nothing was kept. Try again later; if it lasts, an administrator has to look."),
+    ),
+    "import-problem": (
+        gettext_lazy("This cannot be imported"),
+        gettext_lazy("The answer says why. Nothing was kept."),
+    ),
     "audit-unavailable": (
         gettext_lazy("The audit trail cannot be written"),
         gettext_lazy("Nothing was opened or changed. Try again; if it lasts, an administrator has to look."),

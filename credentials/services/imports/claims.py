@@ -7,6 +7,7 @@ cannot both find room for one more. The holder's name is in every later statemen
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,10 +31,20 @@ _LOOK_SECONDS = 0.5
 
 _numbers = itertools.count(1)
 _active: set[str] = set()
+_stopping = threading.Event()
 
 
 class Lost(Exception):  # no error: somebody else has the import
     """The import is somebody else's by now, or is no more. Nothing may be written about it."""
+
+
+class Stopped(Exception):  # no error: another worker goes on
+    """This process ends; the import is put back."""
+
+
+def stop_all() -> None:
+    """Have every import of this process put back within a second or so: the process is about to end."""
+    _stopping.set()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,7 +197,9 @@ class Pulse:
         self.beat(files_done=files, progress_done=size)
 
     def beat(self, **facts: int) -> None:
-        """A sign of life. Raises ImportCanceled, TimeExceeded, Lost."""
+        """A sign of life. Raises ImportCanceled, TimeExceeded, Lost, Stopped."""
+        if _stopping.is_set():
+            raise Stopped
         if self.monotonic() > self.deadline:
             raise TimeExceeded(limit=int(conf.import_duration.total_seconds()))
         if self.monotonic() >= self._next:
@@ -197,7 +210,10 @@ class Pulse:
         mine = Import.objects.filter(pk=self.claim.job.pk, holder=self.claim.token)
         if not mine.update(heartbeat_at=self.now(), **facts):
             raise Lost
-        asked, is_active = mine.values_list("cancel_requested_at", "library__owner__is_active").get()
+        facts_now = mine.values_list("cancel_requested_at", "library__owner__is_active").first()
+        if facts_now is None:
+            raise Lost
+        asked, is_active = facts_now
         if asked is not None or not is_active:
             raise ImportCanceled
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
 
 from credentials.errors import (
     ContentRefused,
@@ -131,6 +132,15 @@ def fail(claim: Claim, reason: Reason, *, now: datetime) -> bool:
         return False
     end_failed(job, code=reason.code, now=now)
     return True
+
+
+@transaction.atomic
+def release(claim: Claim, *, now: datetime) -> None:
+    """This process ends and another one goes on: the attempt does not count. Raises Lost."""
+    job = _locked(claim)
+    Import.objects.filter(pk=job.pk).update(attempts=F("attempts") - 1)
+    # Offered at once: whoever looks after what was left lying takes it for old.
+    put_back(job, now=now - timedelta(days=1))
 
 
 def put_back(job: Import, *, now: datetime) -> None:

@@ -23,8 +23,9 @@ _AT_ONCE = 200
 
 
 def recover(*, now: datetime) -> int:
-    """Put back imports whose worker is gone, and offer those that nobody took; how many."""
-    return _put_back_abandoned(now=now) + _offer_again(now=now)
+    """Put back imports whose worker is gone, offer those that nobody took, and remove the folders of dead workers;
+    how many of all."""
+    return _put_back_abandoned(now=now) + _offer_again(now=now) + workspaces.sweep(now=now)
 
 
 def _put_back_abandoned(*, now: datetime) -> int:
@@ -69,9 +70,9 @@ def _offer_again(*, now: datetime) -> int:
 
 
 def drop_leftovers(*, now: datetime) -> int:
-    """Forget imports that ended long ago, and remove what killed processes and old uploads left; how many."""
+    """Forget imports that ended long ago, and uploads that nobody wants any more; how many."""
     old = Import.objects.filter(ended_at__lt=now - conf.imports_kept)
-    return old.delete()[0] + workspaces.sweep(now=now) + _drop_uploads(now=now)
+    return old.delete()[0] + _drop_uploads(now=now)
 
 
 def _drop_uploads(*, now: datetime) -> int:

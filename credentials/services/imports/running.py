@@ -30,7 +30,7 @@ from credentials.errors import (
 )
 from credentials.models import Import, ProgressUnit, Source, Stage
 from credentials.services.imports import claims, ending, from_git
-from credentials.services.imports.claims import Claim, Lost, Pulse
+from credentials.services.imports.claims import Claim, Lost, Pulse, Stopped
 from credentials.services.imports.ending import Reason
 from credentials.services.imports.from_git import NoWayIn
 from credentials.services.imports.workspaces import workspace
@@ -62,7 +62,12 @@ class _Job:
         return self.claim.job
 
 
-def run(import_id: UUID, *, now: Callable[[], datetime] = timezone.now) -> tuple[UUID, ...]:
+def run(
+    import_id: UUID,
+    *,
+    now: Callable[[], datetime] = timezone.now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> tuple[UUID, ...]:
     """Carry out an import, if it waits and may be claimed now; the imports that waited behind it.
 
     Safe to be called twice, at the same time and on any machine. Raises nothing but errors of the database: the
@@ -71,8 +76,8 @@ def run(import_id: UUID, *, now: Callable[[], datetime] = timezone.now) -> tuple
     claim = claims.take(import_id, now=now())
     if claim is None:
         return ()
-    deadline = time.monotonic() + conf.import_duration.total_seconds()
-    pulse = Pulse(claim=claim, now=now, deadline=deadline)
+    deadline = monotonic() + conf.import_duration.total_seconds()
+    pulse = Pulse(claim=claim, now=now, deadline=deadline, monotonic=monotonic)
     try:
         with workspace(claim.token) as folder:
             _attempt(_Job(claim=claim, folder=folder, pulse=pulse, now=now))
@@ -97,6 +102,8 @@ def _attempt(job: _Job) -> None:
         _fail(job.claim, ending.reason_of_verdict(problem.verdict), now=job.now)
     except ImportProblem as problem:
         _fail(job.claim, ending.reason_of(problem), now=job.now)
+    except Stopped:
+        ending.release(job.claim, now=job.now())
     except (Lost, Error):
         raise
     except CryptoError as problem:
@@ -153,7 +160,7 @@ def _local_upload(job: _Job) -> Path:
             while block := source.read(_BLOCK):
                 copy.write(block)
                 job.pulse.beat(progress_done=copy.tell())
-    except (ImportProblem, Lost, Error):
+    except (ImportProblem, Lost, Stopped, Error):
         raise
     except Exception as error:
         logger.error("an upload could not be read: %s", type(error).__name__)
