@@ -35,6 +35,8 @@ def open_archive(
     directory = ending.find(file, size)
     _check_directory(directory, limits)
     found = list(records.read(file, directory))
+    if not subdirectory:
+        planning.check_number(found, limits)
     offsets = layout.data_offsets(file, found, directory)
     plan = planning.plan(found, limits=limits, unwrap=unwrap, subdirectory=subdirectory)
     for number in plan.links:

@@ -64,6 +64,19 @@ def plan(records: Sequence[Record], *, limits: ContentLimits, unwrap: bool, subd
     return found
 
 
+def check_number(records: Iterable[Record], limits: ContentLimits) -> None:
+    """Refuse an archive of too many files by a glance at the names alone, before anything else of it is looked at."""
+    files = sum(
+        not record.name.endswith("/")
+        and not record.name.startswith(f"{_RESOURCE_FORKS}/")
+        and not stat.S_ISLNK(record.mode)
+        and ".git" not in record.name
+        for record in records
+    )
+    if files > limits.files:
+        raise ContentRefused(Refusal.TOO_MANY_FILES, limit=limits.files)
+
+
 def _judged(records: Iterable[Record]) -> Plan:
     found, tree, left_out = Plan(), Names(), set[tuple[str, Remark]]()
     for number, record in enumerate(records):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from credentials.verdicts.refusals import Refusal, Remark
 from tests.credentials.sources.archive.building import (
-    DESCRIPTOR,
     FAT,
     FOLDER,
     FULL,
@@ -52,11 +51,6 @@ ORDINARY = (
         "descriptor after the facts",
         late("signed", crc=CRC, packed=len(PACKED), size=23),
         ("bye.txt", "hi.txt"),
-    ),
-    Case(
-        "descriptor announced, none there, the header says all",
-        build(Item(name="a/", mode=FOLDER, method=STORED, flags=DESCRIPTOR), HI),
-        ("hi.txt",),
     ),
     Case("big end record without need", build(HI, shape=Shape(is_big=True)), ("hi.txt",)),
     Case(
