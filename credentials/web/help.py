@@ -100,11 +100,15 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
     ),
     "content-refused": (
         gettext_lazy("What was to be imported breaks a rule"),
-        gettext_lazy("The answer names the file and the rule. Mend it there and import again; nothing was kept."),
+        gettext_lazy(
+            "The answer names the file and the rule. Mend it there and import again; nothing was kept."
+        ),
     ),
     "ref-not-found": (
         gettext_lazy("The repository has no such branch, tag or commit"),
-        gettext_lazy("Check how it is written. A commit is named by its full id, and must be on some branch."),
+        gettext_lazy(
+            "Check how it is written. A commit is named by its full id, and must be on some branch."
+        ),
     ),
     "subdirectory-not-found": (
         gettext_lazy("There is no such folder"),
