@@ -29,7 +29,7 @@ def ask(**headers: str) -> tuple[int, bytes, dict[str, str], io.BytesIO]:
     answer = archive_response(meta, SNAPSHOT, opening=lambda: file, with_body=True)
     body = b""
     if isinstance(answer, StreamingHttpResponse):
-        body = b"".join(answer)  # type: ignore[arg-type]  # not an asynchronous one
+        body = b"".join(answer)
     answer.close()
     return answer.status_code, body, dict(answer.items()), file
 

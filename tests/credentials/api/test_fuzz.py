@@ -39,7 +39,12 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == "/openapi.yaml":
         start_response("200 OK", [("Content-Type", "application/yaml")])
         return [DESCRIPTION.read_bytes()]
-    return WSGIHandler()(environ, start_response)
+    answer = WSGIHandler()(environ, start_response)
+    try:
+        return [b"".join(answer)]
+    finally:
+        # As every server does (PEP 3333), and the test client does not: what was uploaded ends with it.
+        answer.close()
 
 
 schema = schemathesis.openapi.from_wsgi("/openapi.yaml", application, config=SchemathesisConfig())
