@@ -135,7 +135,11 @@ class UploadHandler(FileUploadHandler):
         # What is too large is read to its end all the same, within reason: otherwise a browser shows its own error.
         body: Any = _Body(input_data, most=2 * most + FIELDS_BYTES, clock=self._monotonic)
         taking = _Taking(self.request, is_too_large=content_length > most + FIELDS_BYTES)
-        form, files = MultiPartParser(dict(META), body, [taking], encoding).parse()
+        try:
+            form, files = MultiPartParser(dict(META), body, [taking], encoding).parse()
+        except BaseException:
+            taking.upload_interrupted()
+            raise
         self.problem = taking.problem
         if taking.problem is not None:
             return form, MultiValueDict()
