@@ -309,7 +309,7 @@ def read(body: bytes, *, user: User, announced: int | None = None, clock: Any = 
     request.META["CONTENT_LENGTH"] = str(len(body) if announced is None else announced)
     handler = uploads.UploadHandler(request, **({"monotonic": clock} if clock else {}))
     request.upload_handlers = [handler]
-    request._post, request._files = request.parse_file_upload(request.META, io.BytesIO(body))
+    request._post, request._files = request.parse_file_upload(request.META, io.BytesIO(body))  # type: ignore[attr-defined]  # Django's own
     return request
 
 
