@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 
 from credentials.crypto.secret import Secret
 from credentials.models import Import
+from credentials.uploads import AT_ONCE
 from tests import builders
 from tests.credentials.api import shelf
 from tests.processes import free_ports
@@ -101,6 +102,23 @@ def test_a_web_process_that_is_killed_in_the_middle_leaves_nothing(
         web.kill()
     assert list(folder.iterdir()) == []
     wait_until(lambda: open_uploads(web, folder) == 0)
+
+
+def test_slow_clients_never_keep_every_thread_busy(web: Web, key: Secret, tmp_path: Path) -> None:
+    folder = tmp_path / "imports" / "uploads"
+    with ExitStack() as clients:
+        for _slow in range(AT_ONCE):
+            clients.enter_context(half_an_upload(web, key))
+        wait_until(lambda: open_uploads(web, folder) == AT_ONCE)
+        for _further in range(4):
+            connection = clients.enter_context(half_an_upload(web, key))
+            refused = connection.recv(65_536)
+            assert refused.startswith(b"HTTP/1.1 429")
+            assert b"retry-after: 30" in refused
+        assert answers(web)
+    wait_until(lambda: open_uploads(web, folder) == 0)
+    with half_an_upload(web, key):
+        wait_until(lambda: open_uploads(web, folder) == 1)
 
 
 @pytest.mark.parametrize("size", [MOST + 1, 3 * MOST])
