@@ -20,6 +20,7 @@ class GitLab(BaseHTTPRequestHandler):
     """As much of GitLab as a revocation asks for: the token dies, and is refused from then on."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     dead: ClassVar[set[str]] = set()
 
     def answer(self, status: int, body: bytes = b"") -> None:

@@ -18,7 +18,12 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
+TASKS = {
+    "default": {
+        "BACKEND": "django_tasks.backends.immediate.ImmediateBackend",
+        "QUEUES": ["default", "imports"],
+    }
+}
 # A file, as in production: with SQLite in memory, threads would share one connection.
 DATABASES["default"]["TEST"] = {"NAME": None}  # noqa: F405  # from the deployment's settings
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405  # as above

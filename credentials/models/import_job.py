@@ -47,11 +47,11 @@ class ProgressUnit(models.TextChoices):
 class Import(models.Model):
     """What is to be imported, who works on it, how far it is, and how it ended.
 
-    ``holder`` names the worker that runs it (credentials/services/imports/claims.py); whoever is not the holder
-    any more writes nothing. ``upload`` and ``archive`` are names in the storage: of what was uploaded, and of what is
-    being stored, written down before the file is. ``verdict`` keeps what the diagnosis found
-    (``{"code", "credential", "organization", "checked"}``), ``error`` what else ended it
-    (``{"code", "reason", "entry", "limit", "retryable"}``).
+    ``host`` is the slug of the host that the address is at. ``holder`` names the worker that runs it
+    (credentials/services/imports/claims.py); whoever is not the holder any more writes nothing. ``upload`` and
+    ``archive`` are names in the storage: of what was uploaded, and of what is being stored, written down before the
+    file is. ``verdict`` keeps what the diagnosis found (``{"code", "credential", "organization", "checked"}``),
+    ``error`` what else ended it (``{"code", "reason", "entry", "limit", "retryable"}``).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -60,6 +60,7 @@ class Import(models.Model):
     )
     source = models.CharField(_("source"), max_length=3, choices=Source.choices)
     repository_url = models.CharField(_("repository"), max_length=1000, blank=True)
+    host = models.CharField(_("host"), max_length=50, blank=True)
     ref = models.CharField(_("branch, tag or commit"), max_length=1000, blank=True)
     subdirectory = models.CharField(_("folder"), max_length=1000, blank=True)
     unwrap = models.BooleanField(_("without the folder around everything"), default=True)

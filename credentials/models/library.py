@@ -84,6 +84,7 @@ class Snapshot(models.Model):
     )
     source = models.CharField(_("source"), max_length=3, choices=Source.choices)
     repository_url = models.CharField(_("repository"), max_length=1000, blank=True)
+    host = models.CharField(_("host"), max_length=50, blank=True)
     ref = models.CharField(_("branch or tag"), max_length=1000, blank=True)
     commit = models.CharField(_("commit"), max_length=64, blank=True)
     subdirectory = models.CharField(_("folder"), max_length=1000, blank=True)

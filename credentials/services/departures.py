@@ -27,6 +27,7 @@ from credentials.models import Credential, PendingConnection, QuarantineReason, 
 from credentials.models.credential import WITHDRAWN
 from credentials.services import audit, changes, dependents, disconnect, pending, quarantine
 from credentials.services.audit import Actor, Subject
+from credentials.services.imports import canceling
 
 # Of these a release only, by a person, makes something that can be handed over: they stay what they are.
 _STRONGER = (QuarantineReason.ADMINISTRATOR, QuarantineReason.PANIC)
@@ -87,8 +88,8 @@ def stop(
     kept: Collection[UUID] | None = (),
     reason: str = "",
 ) -> bool:
-    """Make a person inactive, end their sessions, and quarantine what they hold; False where all of that is
-    so already.
+    """Make a person inactive, end their sessions, stop their imports, and quarantine what they hold; False where
+    all of that is so already.
 
     ``kept`` are the credentials that no duty closes, None for all of them. What the person leaves behind is
     in the event: once the credentials are closed, nobody could tell any more.
@@ -98,6 +99,7 @@ def stop(
     user.is_active = False
     end_sessions(user)
     _lock_credentials(user)
+    canceling.lock_all(user)
     declined = pending.decline_all(actor=actor, waiting=_waiting(user), now=now)
     live = Credential.objects.filter(owner=user).exclude(status=Status.DISCONNECTED)
     dark = dependents.going_dark(
@@ -111,7 +113,8 @@ def stop(
         taken += len(quarantine.withdraw(other.order_by("pk"), actor=actor, reason=why, now=now))
         is_kept = why is QuarantineReason.KEPT
         taken += rows.exclude(is_kept=is_kept).update(is_kept=is_kept)
-    if not (was_active or taken or declined):
+    canceled = canceling.cancel_all(actor=actor, owner=user, now=now)
+    if not (was_active or taken or declined or canceled):
         return False
     _announce(actor=actor, user=user, reason=reason, dark=dark, credentials=live.count(), now=now)
     return True

@@ -28,6 +28,8 @@ from credentials.services import (
     turns,
 )
 from credentials.services.audit import Actor
+from credentials.services.imports import recovery
+from credentials.services.libraries import trees
 from credentials.services.refresh import loop
 from credentials.services.revocation import attempts
 from credentials.services.webhooks import delivery, outbox
@@ -123,6 +125,9 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
     _own("close-inactive", _("Offboard people who left"), _MINUTE, _ours(offboarding.close_inactive)),
+    _own("recover-imports", _("Take up imports that were left lying"), _MINUTE, recovery.recover),
+    _own("drop-imports", _("Forget old imports and uploads"), _HOUR, recovery.drop_leftovers),
+    _own("drop-trees", _("Remove stored content that no snapshot needs"), _HOUR, trees.drop_unused),
     _own("warn-of-ends", _("Warn of ends that are near"), _HOUR, calendar.warn_due),
     _own("drop-webhooks", _("Forget old webhooks"), _HOUR, outbox.drop_old),
     _waiting("ask-organizations", _("Look again at organizations"), _MINUTE, _ours(organizations.check_due)),

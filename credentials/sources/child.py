@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 PYTHON: Final = (sys.executable, "-I", "-S", "-B")
@@ -20,6 +22,11 @@ PYTHON: Final = (sys.executable, "-I", "-S", "-B")
 
 REPORT: Final = 3
 INHERITED: Final = 4
+WATCH_SECONDS: Final = 0.4
+
+Watch = Callable[[], None]
+Sift = Callable[[bytes], bytes]
+_Ready = list[tuple[selectors.SelectorKey, int]]
 
 # Git's own verdict comes last, a server's long speech before it: both ends of what is said are kept.
 _HEAD, _TAIL = 3072, 1024
@@ -93,50 +100,97 @@ class _Ends:
         return bytes(self._head[: self._head.rfind(b"\n") + 1]) + bytes(self._tail.partition(b"\n")[2])
 
 
-class _Listener:
-    """Collects what arrives through the three pipes until the program is over."""
+class Running:
+    """A program at work; made by :func:`started`."""
 
-    def __init__(self, output_limit: int) -> None:
-        self.output = bytearray()
-        self.errors = _Ends()
-        self.reports: list[str] = []
-        self.status: int | None = None
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        report: int,
+        *,
+        output_limit: int,
+        deadline: float,
+        watch: Watch | None,
+        sift: Sift | None,
+    ) -> None:
+        self.over_time = False
+        self.over_size = False
+        self._process = process
+        self._report = report
+        self._room = output_limit
+        self._deadline = deadline
+        self._watch = watch
+        self._sift = sift
+        self._errors = _Ends()
+        self._reports: list[str] = []
+        self._report_room = _REPORT_LIMIT
         self._rest = b""
-        self._room = _REPORT_LIMIT
-        self._output_limit = output_limit
+        self._status: int | None = None
+        self._looked = -math.inf
 
-    def hear(self, pipe: str, data: bytes) -> None:
-        if pipe == "output":
-            self.output += data
-        elif pipe == "errors":
-            self.errors.add(data)
-        else:
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                self._note(line.decode("utf-8", "replace"))
-            self._rest = self._rest[:_REPORT_LIMIT]
+    def blocks(self) -> Iterator[bytes]:
+        """Standard output as it arrives, until the program is over or has used up its time or its room."""
+        with selectors.DefaultSelector() as pipes:
+            pipes.register(_open(self._process.stdout), selectors.EVENT_READ, "output")
+            pipes.register(_open(self._process.stderr), selectors.EVENT_READ, "errors")
+            pipes.register(self._report, selectors.EVENT_READ, "reports")
+            while pipes.get_map() and not self.over_size:
+                is_over = self._status is not None
+                # Once the program is over, what it said is in the pipes; nobody else is waited for.
+                ready = pipes.select(0 if is_over else self._patience())
+                self._look()
+                if time.monotonic() > self._deadline or (is_over and not ready):
+                    self.over_time = not is_over
+                    return
+                yield from self._heard(ready, pipes)
 
-    def _note(self, line: str) -> None:
-        """Keep a report while there is room; the exit status, which comes from the launcher, in any case."""
-        if line.startswith("exit "):
-            self.status = int(line.removeprefix("exit "))
-        elif self._room >= 0:
-            self._room -= len(line)
-            self.reports.append(line)
-
-    @property
-    def over_size(self) -> bool:
-        return len(self.output) > self._output_limit
-
-    def outcome(self, *, over_time: bool) -> Outcome:
+    def outcome(self, output: bytes = b"") -> Outcome:
+        """How it ended, after :meth:`blocks` did."""
         return Outcome(
-            status=self.status,
-            output=bytes(self.output[: self._output_limit]),
-            errors=self.errors.kept(),
-            reports=tuple(self.reports),
-            over_time=over_time,
+            status=self._status,
+            output=output,
+            errors=self._errors.kept(),
+            reports=tuple(self._reports),
+            over_time=self.over_time,
             over_size=self.over_size,
         )
+
+    def _heard(self, ready: _Ready, pipes: selectors.BaseSelector) -> Iterator[bytes]:
+        for key, _events in ready:
+            data = os.read(key.fd, _BLOCK)
+            if not data:
+                pipes.unregister(key.fileobj)
+            if key.data == "output":
+                kept = data[: self._room]
+                self.over_size = len(data) > self._room
+                self._room -= len(kept)
+                if kept:
+                    yield kept
+            elif key.data == "errors":
+                self._errors.add(self._sift(data) if self._sift else data)
+            else:
+                self._note(data)
+
+    def _patience(self) -> float:
+        return min(WATCH_SECONDS, max(0.0, self._deadline - time.monotonic()))
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._watch is not None and now - self._looked >= WATCH_SECONDS:
+            self._looked = now
+            self._watch()
+
+    def _note(self, data: bytes) -> None:
+        """Keep reports while there is room; the exit status, which comes from the launcher, in any case."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "replace")
+            if text.startswith("exit "):
+                self._status = int(text.removeprefix("exit "))
+            elif self._report_room >= 0:
+                self._report_room -= len(text)
+                self._reports.append(text)
+        self._rest = self._rest[:_REPORT_LIMIT]
 
 
 def run(
@@ -147,18 +201,40 @@ def run(
     deadline: float,
     inherited: Sequence[int] = (),
 ) -> Outcome:
-    """Run ``command`` (an absolute path and its arguments) and everything it starts, to the end of both.
+    """Run a program as :func:`started` does to its end, and keep what it prints."""
+    with started(
+        command, environment=environment, limits=limits, deadline=deadline, inherited=inherited
+    ) as running:
+        return running.outcome(b"".join(running.blocks()))
 
-    ``environment`` is the whole of its environment. Of open files it gets nothing but, as number 3
-    (:data:`REPORT`), a pipe for its reports, and from 4 on (:data:`INHERITED`) those in ``inherited``.
-    ``deadline`` is a reading of :func:`time.monotonic`. Whatever happens, no process of it is left when
-    this returns.
+
+@contextmanager
+def started(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    limits: Limits,
+    deadline: float,
+    inherited: Sequence[int] = (),
+    source: int | None = None,
+    watch: Watch | None = None,
+    sift: Sift | None = None,
+) -> Iterator[Running]:
+    """Start ``command`` (an absolute path and its arguments); when the block ends, however it does, no process of
+    it is left.
+
+    ``environment`` is the whole of its environment. Of open files it gets ``source`` as its standard input
+    (nothing by default), as number 3 (:data:`REPORT`) a pipe for its reports, and from 4 on (:data:`INHERITED`)
+    those in ``inherited``. ``deadline`` is a reading of :func:`time.monotonic`. ``watch`` is called every
+    :data:`WATCH_SECONDS`, also while nothing arrives; ``sift`` is shown standard error as it arrives, and gives
+    back what is to be kept of it. What they raise comes through.
     """
     reading, writing = os.pipe()
-    descriptors = (writing, *inherited)
+    descriptors = (writing, *inherited, *(() if source is None else (source,)))
+    words = [*limits.words, *(() if source is None else (f"INPUT={INHERITED + len(inherited)}",))]
     try:
         process = subprocess.Popen(  # noqa: S603  # no shell, and an argument list made by us
-            [*PYTHON, str(LAUNCHER), ",".join(map(str, descriptors)), *limits.words, "--", *command],
+            [*PYTHON, str(LAUNCHER), ",".join(map(str, descriptors)), *words, "--", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -174,32 +250,17 @@ def run(
     finally:
         os.close(writing)
     try:
-        return _listened(process, reading, limits.output_bytes, deadline)
+        yield Running(
+            process, reading, output_limit=limits.output_bytes, deadline=deadline, watch=watch, sift=sift
+        )
     finally:
         _end(process, reading)
         os.close(reading)
 
 
-def _listened(process: subprocess.Popen[bytes], report: int, output_limit: int, deadline: float) -> Outcome:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    listener = _Listener(output_limit)
-    with selectors.DefaultSelector() as pipes:
-        pipes.register(process.stdout, selectors.EVENT_READ, "output")
-        pipes.register(process.stderr, selectors.EVENT_READ, "errors")
-        pipes.register(report, selectors.EVENT_READ, "reports")
-        while pipes.get_map() and not listener.over_size:
-            is_over = listener.status is not None
-            # Once the program is over, what it said is in the pipes; nobody else is waited for.
-            ready = pipes.select(0 if is_over else max(0.0, deadline - time.monotonic()))
-            if not ready or time.monotonic() > deadline:
-                return listener.outcome(over_time=not is_over)
-            for key, _events in ready:
-                data = os.read(key.fd, _BLOCK)
-                listener.hear(key.data, data)
-                if not data:
-                    pipes.unregister(key.fileobj)
-    return listener.outcome(over_time=False)
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
 
 
 def _end(process: subprocess.Popen[bytes], report: int) -> None:

@@ -51,7 +51,8 @@ class Content(Protocol):
     def read(self) -> Iterator[tuple[PlannedFile, Iterator[bytes]]]:
         """Every file in the order of :attr:`files` with its bytes, in blocks of at most 1 MiB; each must be read to
         its end before the next. Raises ContentRefused where the bytes are not what was announced, or hold a
-        bomb; never yields more than the announced size."""
+        bomb; never yields more than the announced size. Whoever stops before the end closes it
+        (:func:`contextlib.closing`): a program may be at work behind it."""
 
 
 # Told now and then how much was done, of how much; what it raises ends the work.

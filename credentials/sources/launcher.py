@@ -3,9 +3,10 @@
 A program of its own, run with ``python -I -S``: limits have to be set between fork and exec, and Python
 code that runs there (``preexec_fn``) can deadlock in a process with threads, which every server is.
 
-    launcher.py REPORT_FD,FD,… LIMIT=VALUE … -- PROGRAM ARGUMENT …
+    launcher.py REPORT_FD,FD,… LIMIT=VALUE … [INPUT=NUMBER] -- PROGRAM ARGUMENT …
 
-The program finds the open files at 3, 4 and so on, in this order: git traces to single digits only.
+The program finds the open files at 3, 4 and so on, in this order: git traces to single digits only. The one that
+is at ``INPUT`` then becomes its standard input.
 
 The launcher leads the process group, and its standard input is a line to whoever started it: when that is
 cut, by ``kill -9`` for instance, the whole group dies. After the program has ended it stays until it is
@@ -55,12 +56,15 @@ def main(words: list[str]) -> None:
     """Do what the words say; see the top of the file."""
     end = words.index("--")
     _renumber([int(word) for word in words[0].split(",")])
+    source: list[tuple[object, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     for word in words[1:end]:
         name, _equals, value = word.partition("=")
-        _limit(name, int(value))
+        if name == "INPUT":
+            source = [(os.POSIX_SPAWN_DUP2, int(value), 0), (os.POSIX_SPAWN_CLOSE, int(value))]
+        else:
+            _limit(name, int(value))
     command = words[end + 1 :]
-    nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-    child = os.posix_spawn(command[0], command, os.environ, file_actions=[nothing])
+    child = os.posix_spawn(command[0], command, os.environ, file_actions=source)
     # Only the program and its own children keep these open, so that their end can be seen.
     os.close(1)
     os.close(2)

@@ -1,4 +1,4 @@
-"""``worker``: runs queued tasks and the periodic duties, and keeps a refresher beside it."""
+"""``worker``: runs queued tasks, imports and the periodic duties, and keeps a refresher beside it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, close_old_connections, connection
+from django_tasks import DEFAULT_TASK_BACKEND_ALIAS
+from django_tasks_db.management.commands.db_worker import Worker
 
 from credentials.management.supervisor import Supervisor
 from credentials.services import duties, processes, queue
 from credentials.services.duties import PeriodicDuty, Result
+from credentials.services.imports import claims
+from credentials.services.imports.queueing import QUEUE
 from credentials.services.processes import Kind
 
 # How often duties are looked at; one whose interval is shorter is looked at as often.
@@ -35,17 +39,22 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Runs background tasks, the periodic duties and a refresher until it is told to stop."
+    help = "Runs imports and other tasks, the periodic duties and a refresher until it is told to stop."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--no-refresher", action="store_true", help="where the refresher is a service of its own"
+        )
+        parser.add_argument(
+            "--no-imports", action="store_true", help="where other workers carry out the imports"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
         threads = [*_duty_threads()]
+        if not options["no_imports"]:
+            threads.append((run_imports, (), "imports"))
         if not options["no_refresher"]:
             threads.append((_refresher().run, (), "refresher"))
         with processes.beating(Kind.WORKER), _running(threads):
@@ -70,6 +79,7 @@ def _running(threads: Sequence[tuple[Any, tuple[Any, ...], str]]) -> Iterator[No
         yield
     finally:
         stop.set()
+        claims.stop_all()
         until = time.monotonic() + _THREADS_END_SECONDS
         for thread in started:
             late = Supervisor.LATE + 1 if thread.name == "refresher" else 0
@@ -96,6 +106,43 @@ def look_after(chosen: Sequence[PeriodicDuty], stop: threading.Event) -> None:
     connection.close()
 
 
+class _Imports(Worker):
+    """The queue of imports, in a thread of its own: they take minutes, and nothing else waits for them."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        super().__init__(
+            queue_names=[QUEUE],
+            excluded_queue_names=[],
+            interval=1.0,
+            batch=False,
+            backend_name=DEFAULT_TASK_BACKEND_ALIAS,
+            startup_delay=False,
+            max_tasks=None,
+            worker_id=processes.identity(),
+        )
+
+    @property
+    def running(self) -> bool:
+        return not self._stop.is_set()
+
+    @running.setter
+    def running(self, value: bool) -> None:
+        """Only ``stop`` decides."""
+
+
+def run_imports(stop: threading.Event) -> None:
+    """Carry out queued imports, one after the other, until ``stop``; an outage of the database ends nothing."""
+    while not stop.is_set():
+        try:
+            _Imports(stop).run()
+        except Error as error:
+            logger.error("imports stand still: %s", type(error).__name__)
+            connection.close()
+            stop.wait(_AGAIN_SECONDS)
+    connection.close()
+
+
 def _refresher() -> Supervisor:
     words = (sys.executable, "manage.py", "refresher", "--parent", str(os.getpid()))
     return Supervisor(words, name="refresher", folder=settings.BASE_DIR, environment=lambda: _STARTED_WITH)
@@ -109,6 +156,7 @@ def _run_tasks(*, verbosity: int) -> None:
             call_command(
                 "db_worker",
                 queue_name="*",
+                exclude_queues=QUEUE,
                 verbosity=verbosity,
                 worker_id=processes.identity(),
                 reload=False,

@@ -87,7 +87,7 @@ def _big(file: BinaryIO, locator: int, short: _Facts) -> tuple[int, _Facts]:
     start = locator - _BIG_END.size
     _sign, disk, offset, disks = _LOCATOR.unpack(_at(file, locator, _LOCATOR.size))
     record = _at(file, start, _BIG_END.size) if start >= 0 else b""
-    if disk or disks > 1:
+    if disk or disks != 1:
         raise ContentRefused(Refusal.MULTIPLE_DISKS)
     if offset != start or not record.startswith(_BIG_END_SIGN):
         raise ContentRefused(Refusal.DIRECTORY_INVALID)

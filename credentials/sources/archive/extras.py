@@ -13,6 +13,10 @@ UNICODE_PATH: Final = 0x7075
 
 _FIELD = struct.Struct("<HH")
 _KNOWN = (BIG_SIZES, UNICODE_PATH)
+# What would make another thing of the entry for those who know it: WinZip's AES, and libarchive's "xl", which
+# states the type once more. libarchive also gives up at a field of times that is empty.
+_UNWANTED = (0x9901, 0x6C78)
+_TIMES = 0x5455
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +31,8 @@ NONE: Final = Extras()
 
 
 def read(data: bytes) -> Extras | None:
-    """The fields in ``data``, or None where they cannot be told apart with certainty.
+    """The fields in ``data``, or None where they cannot be told apart with certainty, or some reader would make
+    something else of the entry for their sake.
 
     Up to three zero bytes at the end are padding that common tools write and others pass over.
     """
@@ -38,7 +43,7 @@ def read(data: bytes) -> Extras | None:
     while len(data) - at >= _FIELD.size:
         kind, length = _FIELD.unpack_from(data, at)
         at += _FIELD.size
-        if at + length > len(data) or kind in found:
+        if at + length > len(data) or kind in found or kind in _UNWANTED or (kind == _TIMES and not length):
             return None
         if kind in _KNOWN:
             found[kind] = data[at : at + length]

@@ -78,8 +78,8 @@ def _entry(file: BinaryIO, record: Record, end: int) -> int:
     gap = end - start - record.packed
     if gap < 0:
         raise ContentRefused(Refusal.OVERLAP, entry=shown(record.name))
-    is_told = _agrees(record, (crc, packed, size), extra.big_sizes)
-    _check_gap(file, record, start + record.packed, gap, is_told=is_told)
+    _check_facts(record, (crc, packed, size), extra.big_sizes)
+    _check_gap(file, record, start + record.packed, gap)
     return start
 
 
@@ -90,8 +90,8 @@ def _check_name(record: Record, unicode_path: bytes | None) -> None:
         raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
 
 
-def _agrees(record: Record, told: tuple[int, int, int], big_sizes: bytes | None) -> bool:
-    """Whether the header tells checksum and sizes. It may leave them to the descriptor; what it tells must be true."""
+def _check_facts(record: Record, told: tuple[int, int, int], big_sizes: bytes | None) -> None:
+    """The header may leave checksum and sizes to a descriptor after the data; what it tells must be true."""
     crc, packed, size = told
     if big_sizes is not None:
         if len(big_sizes) != _BOTH_SIZES.size:
@@ -101,27 +101,26 @@ def _agrees(record: Record, told: tuple[int, int, int], big_sizes: bytes | None)
         size = big_size if size == _FULL else size
         if (big_size, big_packed) not in {(0, 0), (size, packed)}:
             raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
-    if (packed, size) == (record.packed, record.size) and crc == record.crc:
-        return True
-    if not record.flags & DESCRIPTOR or crc not in {0, record.crc}:
-        reason = Refusal.CHECKSUM_MISMATCH if crc != record.crc else Refusal.SIZE_MISMATCH
-        raise ContentRefused(reason, entry=shown(record.name))
-    if packed not in {0, record.packed} or size not in {0, record.size}:
+    unknown = {0} if record.flags & DESCRIPTOR else set()
+    if packed not in {record.packed, *unknown} or size not in {record.size, *unknown}:
         raise ContentRefused(Refusal.SIZE_MISMATCH, entry=shown(record.name))
-    return False
+    if crc not in {record.crc, *unknown}:
+        raise ContentRefused(Refusal.CHECKSUM_MISMATCH, entry=shown(record.name))
 
 
-def _check_gap(file: BinaryIO, record: Record, at: int, gap: int, *, is_told: bool) -> None:
-    """After an entry's data comes its descriptor or nothing.
+def _check_gap(file: BinaryIO, record: Record, at: int, gap: int) -> None:
+    """After an entry's data comes its descriptor, where one is announced, and nothing else.
 
-    Nothing is allowed where the header told everything: some tools announce a descriptor for folders and then
-    write none. Padding is not: what no reader looks at is where another archive would hide, and no common tool
-    writes any.
+    Padding is not taken: what no reader looks at is where another archive would hide, and no common tool writes any.
     """
-    if not gap and (is_told or not record.flags & DESCRIPTOR):
+    if not record.flags & DESCRIPTOR:
+        if gap:
+            raise ContentRefused(Refusal.HIDDEN_DATA, entry=shown(record.name))
         return
-    if not record.flags & DESCRIPTOR or gap not in _DESCRIPTORS:
-        raise ContentRefused(Refusal.HIDDEN_DATA, entry=shown(record.name))
+    if gap not in _DESCRIPTORS:
+        raise ContentRefused(
+            Refusal.HIDDEN_DATA if gap else Refusal.HEADER_MISMATCH, entry=shown(record.name)
+        )
     file.seek(at)
     descriptor = file.read(gap)
     if gap in _SIGNED and not descriptor.startswith(_DESCRIPTOR_SIGN):

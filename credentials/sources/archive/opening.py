@@ -11,11 +11,14 @@ from credentials.sources.archive import data, ending, layout, planning, records
 from credentials.sources.archive.records import Record
 from credentials.sources.content import ContentLimits, PlannedFile, Remarked
 from credentials.sources.lfs import is_pointer
+from credentials.sources.paths import shown
 from credentials.verdicts.refusals import Refusal, Remark
 
 _ENTRIES_PER_FILE = 3
 _MORE_ENTRIES = 1000
 _ENTRY_BYTES = 512
+# As long as a path may be on Linux.
+_LINK_BYTES = 4096
 
 
 def open_archive(
@@ -32,9 +35,21 @@ def open_archive(
     directory = ending.find(file, size)
     _check_directory(directory, limits)
     found = list(records.read(file, directory))
+    if not subdirectory:
+        planning.check_number(found, limits)
     offsets = layout.data_offsets(file, found, directory)
     plan = planning.plan(found, limits=limits, unwrap=unwrap, subdirectory=subdirectory)
+    for number in plan.links:
+        _check_link(file, found[number], offsets[number])
     return ZipContent(file, plan, found, offsets)
+
+
+def _check_link(file: BinaryIO, record: Record, offset: int) -> None:
+    """A link is left out, but readers that follow it while they list end at one that is damaged."""
+    if record.size > _LINK_BYTES or record.packed > _LINK_BYTES:
+        raise ContentRefused(Refusal.DATA_INVALID, entry=shown(record.name))
+    for _block in data.blocks(file, record, offset):
+        pass
 
 
 def _check_directory(directory: ending.Directory, limits: ContentLimits) -> None:

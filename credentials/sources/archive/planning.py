@@ -36,9 +36,11 @@ class Taken:
 
 @dataclass(slots=True)
 class Plan:
-    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty."""
+    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty;
+    ``links`` are the places in the directory of the links that are left out."""
 
     taken: list[Taken] = field(default_factory=list)
+    links: list[int] = field(default_factory=list)
     remarks: list[Remarked] = field(default_factory=list)
     unwrapped: str = ""
 
@@ -52,7 +54,7 @@ def plan(records: Sequence[Record], *, limits: ContentLimits, unwrap: bool, subd
     found = _judged(records)
     if unwrap:
         _unwrap(found)
-    if subdirectory:
+    if subdirectory.strip("/"):
         found = _below(found, _folder_asked_for(subdirectory))
     if not found.taken:
         raise ContentRefused(Refusal.NOTHING_LEFT)
@@ -60,6 +62,19 @@ def plan(records: Sequence[Record], *, limits: ContentLimits, unwrap: bool, subd
     found.taken.sort(key=lambda taken: taken.path.encode())
     found.remarks.sort(key=lambda remarked: (remarked.path, remarked.remark))
     return found
+
+
+def check_number(records: Iterable[Record], limits: ContentLimits) -> None:
+    """Refuse an archive of too many files by a glance at the names alone, before anything else of it is looked at."""
+    files = sum(
+        not record.name.endswith("/")
+        and not record.name.startswith(f"{_RESOURCE_FORKS}/")
+        and not stat.S_ISLNK(record.mode)
+        and ".git" not in record.name
+        for record in records
+    )
+    if files > limits.files:
+        raise ContentRefused(Refusal.TOO_MANY_FILES, limit=limits.files)
 
 
 def _judged(records: Iterable[Record]) -> Plan:
@@ -80,6 +95,7 @@ def _judged(records: Iterable[Record]) -> Plan:
             tree.add(path, entry=name)
             if stat.S_ISLNK(record.mode):
                 left_out.add((path, Remark.SYMLINK))
+                found.links.append(number)
             else:
                 _take(found, path, number, name)
     found.remarks += [Remarked(path=path, remark=remark) for path, remark in left_out]
@@ -146,6 +162,7 @@ def _below(found: Plan, folder: str) -> Plan:
             if said.path.startswith(start)
         ],
         unwrapped=found.unwrapped,
+        links=found.links,
     )
     if not below.taken and not below.remarks:
         raise SubdirectoryNotFound("the archive has no such folder")

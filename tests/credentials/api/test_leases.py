@@ -211,7 +211,9 @@ def test_a_lease_is_looked_up_ended_and_another_clients_is_not_there(alice: User
 @pytest.fixture
 def queued(settings: Any) -> None:
     """Work waits in the database, as in a deployment."""
-    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+    }
 
 
 @pytest.mark.usefixtures("queued")

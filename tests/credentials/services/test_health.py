@@ -175,7 +175,9 @@ def test_webhooks_under_way_and_given_up_and_endpoints_that_were_switched_off_ar
 
 
 def test_tasks_that_nobody_takes_are_counted_after_a_while(settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+    }
     queue.verify_later(uuid4())
     assert counts(timezone.now() + 4 * MINUTE) == {}
     assert counts(timezone.now() + 6 * MINUTE) == {"tasks_waiting": 1}

@@ -51,7 +51,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def queue_of_the_deployment(settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+    }
 
 
 def leave(user: User, *, hand_over: dict[Any, User] | None = None, revoke: bool = True) -> Offboarding:

@@ -51,7 +51,9 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def queue_of_the_deployment(settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+    }
 
 
 ADMINISTRATOR, PANIC = QuarantineReason.ADMINISTRATOR, QuarantineReason.PANIC

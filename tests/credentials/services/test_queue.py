@@ -23,7 +23,9 @@ NOW = timezone.now()
 
 @pytest.fixture(autouse=True)
 def database_queue(settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+    }
 
 
 def test_the_entry_holds_the_id_and_nothing_else(alice: User) -> None:

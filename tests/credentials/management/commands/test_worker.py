@@ -23,9 +23,11 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from credentials.management.commands.worker import look_after
-from credentials.models import AuditEvent, AuditSeal, Duty, IdempotencyRecord, Process
+from credentials.models import AuditEvent, AuditSeal, Duty, IdempotencyRecord, Import, Process
 from credentials.services import duties, processes, queue
-from tests import builders
+from credentials.services.imports import recovery
+from tests import builders, storages
+from tests.credentials.services.imports.asked import by_zip
 from tests.processes import ROOT, database_url, environment
 
 SECONDS = 40
@@ -43,7 +45,9 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture(autouse=True)
 def queued(settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
+    settings.TASKS = {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+    }
 
 
 @contextmanager
@@ -207,3 +211,43 @@ def test_a_worker_that_is_told_to_stop_does_not_wait_for_the_next_round() -> Non
     started = time.monotonic()
     look_after(duties.REGISTRY, stop)
     assert time.monotonic() - started < 1
+
+
+def test_an_import_is_carried_out_beside_the_other_tasks(
+    alice: User, key_file: Path, tmp_path: Path, settings: Any
+) -> None:
+    storages.use_folder(settings, tmp_path / "storage")
+    job = by_zip(alice)
+    with worker(tmp_path, key_file, "--no-refresher"):
+        wait_until(lambda: Import.objects.filter(pk=job.pk, state="succeeded").exists())
+        wait_until(lambda: DBTaskResult.objects.get().status == "SUCCESSFUL")
+
+
+def test_a_worker_that_is_told_to_end_puts_its_import_back(
+    alice: User, key_file: Path, tmp_path: Path, settings: Any
+) -> None:
+    place = storages.use_folder(settings, tmp_path / "storage")
+    job = by_zip(alice, {f"{number:04}": b"x" for number in range(15_000)})
+    with worker(tmp_path, key_file, "--no-refresher") as process:
+        wait_until(lambda: Import.objects.filter(pk=job.pk, state="running").exists())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=ENDS_WITHIN) == 0
+    row = Import.objects.get()
+    if row.state == "succeeded":
+        pytest.skip("it was done before the worker heard of its end")
+    assert (row.state, row.attempts, row.holder) == ("queued", 0, "")
+    assert list((tmp_path / "imports" / "work").iterdir()) == []
+    assert storages.stored(place) == [job.upload]
+    assert recovery.recover(now=timezone.now()) == 1
+
+
+def test_where_others_carry_out_the_imports_a_worker_leaves_them(
+    alice: User, key_file: Path, tmp_path: Path, settings: Any
+) -> None:
+    storages.use_folder(settings, tmp_path / "storage")
+    by_zip(alice)
+    credential = builders.credential(alice, builders.host())
+    queue.verify_later(credential.pk)
+    with worker(tmp_path, key_file, "--no-refresher", "--no-imports"):
+        wait_until(lambda: AuditEvent.objects.filter(actor_name="worker").exists())
+    assert Import.objects.get().state == "queued"

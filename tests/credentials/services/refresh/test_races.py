@@ -35,7 +35,7 @@ from tests.interleaving import Interleaving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(0)]
 
-RACES = int(os.environ.get("RACES", "100"))
+RACES = int(os.environ.get("RACES", "30"))
 FROM = int(os.environ.get("RACES_FROM", "0"))
 _CAST = 4  # actors in one race, at most
 Actor = tuple[str, Callable[[], object]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from credentials.verdicts.refusals import Refusal
 from tests.credentials.sources.archive.building import (
     DESCRIPTOR,
+    FOLDER,
     FULL,
     FULL_SHORT,
     STORED,
@@ -14,6 +15,7 @@ from tests.credentials.sources.archive.building import (
     big_sizes,
     build,
     deflated,
+    extra,
     overlapping,
 )
 from tests.credentials.sources.archive.case import (
@@ -68,7 +70,7 @@ SIZES = (
         [Refusal.SIZE_MISMATCH],
         "a",
     ),
-    Case("bomb of overlapping entries", overlapping(1000, MIB), Refusal.OVERLAP),
+    Case("bomb of overlapping entries", overlapping(40, MIB), Refusal.OVERLAP),
     Case("overlapping entries, few", overlapping(3, 10), Refusal.OVERLAP),
     Case("smaller than it says", lying(size=24), [Refusal.SIZE_MISMATCH], "hi.txt"),
     Case("larger than it says", lying(size=22), [Refusal.SIZE_MISMATCH], "hi.txt"),
@@ -94,9 +96,14 @@ SIZES = (
     Case("wrong size before a true descriptor", late("signed", size=22), Refusal.SIZE_MISMATCH),
     Case("descriptor missing", late(b"", flags=DESCRIPTOR, size=0), Refusal.HEADER_MISMATCH),
     Case(
+        "descriptor of a folder missing",
+        build(Item(name="a/", mode=FOLDER, method=STORED, flags=DESCRIPTOR), HI),
+        Refusal.HEADER_MISMATCH,
+    ),
+    Case(
         "descriptor missing, sizes too",
         build(Item(name="a", content=DATA, flags=DESCRIPTOR, local={"crc": 0, "packed": 0, "size": 0})),
-        Refusal.HIDDEN_DATA,
+        Refusal.HEADER_MISMATCH,
     ),
     Case(
         "packed data are noise",
@@ -205,6 +212,17 @@ FRAME = (
     Case("a longer name in the header", lying(central=False, name=b"hi.txt/../x"), Refusal.HEADER_MISMATCH),
     Case("extra field that runs over", lying(extra=b"\1\2\xff\xff"), Refusal.DIRECTORY_INVALID, "hi.txt"),
     Case("the same in the header only", lying(central=False, extra=b"\1\2\xff\xff"), Refusal.HEADER_MISMATCH),
+    Case(
+        "encryption in an extra field alone",
+        lying(extra=extra(0x9901, b"\2\0AE\3\0\0")),
+        Refusal.DIRECTORY_INVALID,
+    ),
+    Case(
+        "another type in an extra field",
+        lying(central=False, extra=extra(0x6C78, b"\4" + b"\xff" * 4)),
+        Refusal.HEADER_MISMATCH,
+    ),
+    Case("times without a time", lying(extra=extra(0x5455, b"")), Refusal.DIRECTORY_INVALID),
     Case("four bytes after the extra fields", lying(extra=b"\1"), Refusal.DIRECTORY_INVALID),
     Case(
         "an ending in the comment",
@@ -247,6 +265,7 @@ FRAME = (
         build(HI, shape=Shape(locator={"offset": 0})),
         Refusal.DIRECTORY_INVALID,
     ),
+    Case("locator of no part at all", build(HI, shape=Shape(locator={"disks": 0})), Refusal.MULTIPLE_DISKS),
     Case("locator of several parts", build(HI, shape=Shape(locator={"disks": 2})), Refusal.MULTIPLE_DISKS),
     Case(
         "big end record of another length",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from credentials.verdicts.refusals import Refusal, Remark
 from tests.credentials.sources.archive.building import (
-    DESCRIPTOR,
     FAT,
     FOLDER,
     FULL,
@@ -53,11 +52,6 @@ ORDINARY = (
         late("signed", crc=CRC, packed=len(PACKED), size=23),
         ("bye.txt", "hi.txt"),
     ),
-    Case(
-        "descriptor announced, none there, the header says all",
-        build(Item(name="a/", mode=FOLDER, method=STORED, flags=DESCRIPTOR), HI),
-        ("hi.txt",),
-    ),
     Case("big end record without need", build(HI, shape=Shape(is_big=True)), ("hi.txt",)),
     Case(
         "big sizes in the header without need",
@@ -81,7 +75,7 @@ ORDINARY = (
     ),
     Case(
         "three zero bytes after the extra fields",
-        lying(extra=extra(0x5455, b"") + b"\0\0\0"),
+        lying(extra=extra(0x7875, b"") + b"\0\0\0"),
         ("bye.txt", "hi.txt"),
     ),
     Case("an archive in an archive is a file", nested(5, [HI]), ("level4.zip",)),
@@ -228,6 +222,17 @@ LEFT_OUT = (
         remarks=(("__MACOSX", Remark.RESOURCE_FORK),),
     ),
     Case("macOS's companions outside", build(HI, Item(name="__MACOSX/../../x")), Refusal.PATH_TRAVERSAL),
+    Case(
+        "link that is damaged",
+        build(HI, Item(name="ln", content=b"hi.txt", packed=b"\xff", mode=LINK)),
+        Refusal.DATA_INVALID,
+        "ln",
+    ),
+    Case(
+        "link to 5,000 letters",
+        build(HI, Item(name="ln", content=b"a" * 5000, mode=LINK)),
+        Refusal.DATA_INVALID,
+    ),
     Case("device", named("a", mode=0o060660), Refusal.DEVICE, "a"),
     Case("pipe", named("a", mode=0o010600), Refusal.DEVICE),
     Case("socket", named("a", mode=0o140600), Refusal.DEVICE),

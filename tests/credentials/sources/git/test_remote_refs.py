@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from credentials.crypto.secret import Secret
 from credentials.errors import (
     AccessRefused,
-    AddressError,
-    AddressForbidden,
-    AddressInvalid,
-    ConfigurationError,
-    ForgekeyError,
-    InputInvalid,
     ProviderAnswerUnexpected,
     ProviderError,
     ProviderRateLimited,
@@ -30,12 +20,10 @@ from credentials.errors import (
 )
 from credentials.providers.facts import GitLogin
 from credentials.providers.tokens import Kind
-from credentials.sources import child, git
-from credentials.sources.child import Limits
+from credentials.sources import git
 from credentials.sources.git import Remote, RemoteRefs
 from credentials.verdicts import VerdictCode
 from tests.credentials.providers.asking import login_in, provider_in
-from tests.credentials.sources.git_server import TOKEN, login
 from tests.sandbox import RunningSandbox
 
 HOSTS = ["github", "gitlab", "bitbucket", "gitea"]
@@ -252,143 +240,3 @@ def test_many_at_once_each_get_their_own_answer(sandbox: RunningSandbox) -> None
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(one, range(18))) == [0, 3, 3] * 6
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_a_clone_goes_the_same_way(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    minted = sandbox.mint("github", "octo-alice", "personal_token", ["repo"])
-    place = remote(sandbox, "github", "octo-alice/private-cases")
-    words = ["clone", "--quiet", "--bare", "--template=", "--no-tags", "--single-branch", "--no-local"]
-    said = git._git(
-        [*words, "--no-recurse-submodules", "--", place.url, str(tmp_path / "bare")],
-        place,
-        login=login(minted.token),
-        limits=Limits(cpu_seconds=20, memory_bytes=1 << 29, file_bytes=1 << 24, output_bytes=1000),
-        deadline=time.monotonic() + 20,
-        resolver=socket.getaddrinfo,
-    )
-    git._raise_failure("git clone", said, place, is_anonymous=False)
-    assert (tmp_path / "bare" / "packed-refs").exists()
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not any(minted.token.encode() in path.read_bytes() for path in files)
-
-
-# --- Addresses ----------------------------------------------------------------------------------------
-
-NO_ADDRESSES = [
-    "", "-u", "--upload-pack=touch /tmp/x", "-c", "https://", "https:///acme/cases", "https://git.example",
-    "https://git.example/", "ext::sh -c id", "ext::https://git.example/a/b", "file:///etc/passwd",
-    "file://git.example/a/b", "/etc/passwd", "../a/b", "acme/cases", "git.example/acme/cases",
-    "git@git.example:acme/cases.git", "ssh://git@git.example/acme/cases", "git://git.example/acme/cases",
-    "ftp://git.example/acme/cases", "http::https://git.example/a/b", "https::https://git.example/a/b",
-    "https://user@git.example/acme/cases", "https://ghp_abc@git.example/a/b", "https://a:b@git.example/a/b",
-    "https://@git.example/acme/cases", "https://git.example/a/b?x=1", "https://git.example/a/b#x",
-    "https://git.example\\@evil.example/a/b", "https://git.example/a\nb", "https://git.example/a\r/b",
-    "https://git.example/a%0ab", "https://git.example/a%0d/b", "https://git.example/a%00/b",
-    "https://git.example%0a/a/b", "https://git.example%0d.evil.example/a/b", "https://git.example:0/a/b",
-    "https://git.example:443:80/a/b", "https://git.example/a/../b", "https://git.example/a/%2e%2e/b",
-    "https://git.example/-upload-pack/b", "https://git.example/a/--output=x", " https://git.example/a/b",
-    "HTTPS://git.example/a/b", "https://127.1/a/b", "https://0x7f.1/a/b", "https://①②⑦.⓪.⓪.①/a/b",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("url", NO_ADDRESSES)
-def test_what_is_no_web_address_of_a_repository_never_reaches_git(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def nowhere(*arguments: object, **options: object) -> object:
-        raise AssertionError("git was started")
-
-    monkeypatch.setattr(child, "run", nowhere)
-    with pytest.raises(AddressInvalid) as caught:
-        git.ls_remote(Remote(url=url, allow_private=True), login=login())
-    assert TOKEN not in str(caught.value)
-
-
-def test_an_address_with_a_bad_byte_anywhere_goes_nowhere_else() -> None:
-    good = "https://git.example/acme/cases.git"
-    tried = 0
-    for bad in (
-        "\r",
-        "\n",
-        "\0",
-        "%0a",
-        "%0d",
-        "%00",
-        "\\",
-        "@",
-        "\x1b",
-        "\x85",
-        "\u2028",
-        "%",
-        "#",
-        "?",
-        "\t",
-    ):
-        for place in range(len("https://"), len(good)):
-            tried += 1
-            address = good[:place] + bad + good[place:]
-            if bad == "@" and place > len("https://git.example"):
-                continue  # a character like any other, behind the host's name
-            with pytest.raises(AddressError):
-                git._address(address)
-    assert tried > 350
-
-
-@pytest.mark.parametrize(
-    ("url", "allow_private"),
-    [
-        ("https://127.0.0.1/a/b", False),
-        ("https://10.0.0.1/a/b", False),
-        ("https://[::1]/a/b", False),
-        ("https://169.254.169.254/a/b", True),
-        ("https://[fd00:ec2::254]/a/b", True),
-        ("https://[64:ff9b::a9fe:a9fe]/a/b", True),
-        ("https://0.0.0.0/a/b", True),
-        ("http://192.30.252.1/a/b", True),
-    ],
-)
-def test_a_forbidden_network_is_not_gone_to(url: str, allow_private: bool) -> None:
-    with pytest.raises(AddressForbidden):
-        git.ls_remote(Remote(url=url, allow_private=allow_private), login=login())
-
-
-@pytest.mark.parametrize("token", ["a\nb", "a\rb", "a\0b", "", "x" * 20_000])
-def test_a_token_that_git_cannot_send_is_not_sent(token: str) -> None:
-    with pytest.raises(InputInvalid) as caught:
-        git.ls_remote(Remote(url="https://127.0.0.1/a/b", allow_private=True), login=login(token))
-    assert caught.value.field == "token"
-
-
-# --- The program --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("prints", "works"),
-    [("git version 2.36.9", False), ("git version 2.37.0", True), ("git version 3.0.1", True), ("no", False)],
-)
-def test_a_git_that_would_pass_over_the_checked_addresses_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prints: str, works: bool
-) -> None:
-    program = tmp_path / "git"
-    program.write_text(f"#!/bin/sh\necho '{prints}'\n")
-    program.chmod(0o700)
-    monkeypatch.setattr(shutil, "which", lambda name: str(program))
-    git._program.cache_clear()
-    try:
-        if works:
-            assert git._program() == str(program)
-        else:
-            with pytest.raises(ConfigurationError):
-                git._program()
-    finally:
-        git._program.cache_clear()
-
-
-def test_a_machine_without_git_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    git._program.cache_clear()
-    try:
-        with pytest.raises(ForgekeyError, match="git is not installed"):
-            git._program()
-    finally:
-        git._program.cache_clear()

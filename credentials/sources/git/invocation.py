@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 import re
 import shlex
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,24 +35,17 @@ from credentials.providers.facts import GitLogin
 from credentials.providers.network import Resolver, is_private, resolve
 from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.sources import child
-from credentials.sources.child import Limits, Outcome
-from credentials.sources.git_wordings import Failure, translate
+from credentials.sources.child import Limits, Outcome, Running, Sift, Watch
+from credentials.sources.git.wordings import Failure, translate
 from credentials.sources.redaction import harmless
 
-HELPER: Final = Path(__file__).with_name("credential_helper.py")
+HELPER: Final = Path(__file__).parents[1] / ("credential_helper.py")
 OLDEST_GIT: Final = (2, 37)
 """The first to know ``http.curloptResolve``; an older one would pass over the checked addresses in silence."""
 
-MAXIMUM_REFS: Final = 10_000
-MAXIMUM_REFS_BYTES: Final = 1 << 20
-
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_NEVER_IN_BLOCKS = 2**64 - 1
 _LOGIN_LIMIT = 16 * 1024
-_REF = re.compile(
-    r"(?P<id>[0-9a-f]{40}|[0-9a-f]{64})\t(?P<name>refs/(?:heads|tags)/.{1,1000}?)(?P<peeled>\^\{\})?"
-)
-_DEFAULT_BRANCH = re.compile(r"ref: refs/heads/(?P<name>.{1,1000})\tHEAD")
-
 # Where git reads a repository's configuration although it was asked about another one: nowhere.
 _NO_SUCH_PLACE = "/nonexistent"
 
@@ -76,67 +67,24 @@ class Remote:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RemoteRefs:
-    """What a repository holds, as git was told; the answer itself proves that it may be read.
+class Journey:
+    """Where git goes, on whose behalf (nobody's, where ``login`` is None), and who looks the address up: a
+    ``resolver`` is called like :func:`socket.getaddrinfo`."""
 
-    ``default_branch`` is the branch a clone would start with, empty where the repository is. ``refs`` maps
-    full names (``refs/heads/main``, ``refs/tags/v1``) to commits; of an annotated tag, to the one it leads
-    to. ``is_complete`` is False where there were more than are kept. ``evidence`` is for the audit trail.
-    """
-
-    default_branch: str
-    refs: Mapping[str, str] = field(repr=False)
-    is_complete: bool
-    evidence: str
+    remote: Remote
+    login: GitLogin | None
+    resolver: Resolver = socket.getaddrinfo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Said:
+class Said:
     """How a run ended; ``text`` is its standard error without anything that could harm or tell."""
 
     outcome: Outcome
     text: str = field(repr=False)
 
 
-def ls_remote(
-    remote: Remote,
-    *,
-    login: GitLogin | None,
-    timeout_seconds: float = 20,
-    resolver: Resolver = socket.getaddrinfo,
-) -> RemoteRefs:
-    """Ask a repository for its default branch, branches and tags, as anybody (``login`` None) or with a token.
-
-    It takes ``timeout_seconds`` at most, name lookup apart, and ends with no process and no file left.
-    ``resolver`` is called like :func:`socket.getaddrinfo`. https://git-scm.com/docs/git-ls-remote
-
-    Raises AddressInvalid for what is no address of a repository, AddressForbidden for where no request may
-    go, InputInvalid for a login that git cannot send, ConfigurationError where git is missing or too old,
-    and:
-
-    * TokenRejected where the host does not accept the token; from GitLab that may also mean that the token
-      lacks ``read_repository``, and ``evidence`` then names the wording;
-    * ScopeMissing where it accepts the token but not for reading code;
-    * AccessRefused where a policy or single sign-on refuses (``verdict_code``), or where there is nothing
-      to be seen for this token, or for anybody (``not_found_or_no_access``);
-    * ProviderUnreachable, ProviderRateLimited and ProviderAnswerUnexpected where nothing became known.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    address = _address(remote.url)
-    limits = Limits(
-        cpu_seconds=math.ceil(timeout_seconds) + 1,
-        memory_bytes=1 << 29,
-        file_bytes=0,
-        output_bytes=MAXIMUM_REFS_BYTES,
-    )
-    words = ["ls-remote", "--quiet", "--symref", "--", _url(remote, address), "HEAD"]
-    words += ["refs/heads/*", "refs/tags/*"]
-    said = _git(words, remote, login=login, limits=limits, deadline=deadline, resolver=resolver)
-    _raise_failure("git ls-remote", said, remote, is_anonymous=login is None)
-    return _refs(said.outcome.output, is_whole=not said.outcome.over_size)
-
-
-def _raise_failure(call: str, said: _Said, remote: Remote, *, is_anonymous: bool) -> None:
+def raise_failure(call: str, said: Said, journey: Journey) -> None:
     """Raise what a run means that did not succeed, or only seems to have."""
     outcome = said.outcome
     if outcome.over_time:
@@ -146,10 +94,10 @@ def _raise_failure(call: str, said: _Said, remote: Remote, *, is_anonymous: bool
             Failure(
                 call=call,
                 text=said.text,
-                origin=_address(remote.url).origin,
-                provider=remote.provider,
+                origin=read_address(journey.remote.url).origin,
+                provider=journey.remote.provider,
                 reports=outcome.reports,
-                is_anonymous=is_anonymous,
+                is_anonymous=journey.login is None,
             )
         )
     # Any page at all passes for a repository without refs in the protocol of old, which git falls back to.
@@ -168,28 +116,7 @@ def _is_smart(report: str) -> bool:
     return (event.get("event"), event.get("key")) == ("data", "negotiated-version")
 
 
-def _refs(output: bytes, *, is_whole: bool) -> RemoteRefs:
-    """Read what git prints; a name that is no proper text is left out."""
-    lines = output.decode("utf-8", "replace").split("\n")[:-1]
-    refs: dict[str, str] = {}
-    default_branch = ""
-    for line in lines:
-        if match := _DEFAULT_BRANCH.fullmatch(line):
-            default_branch = match["name"] if match["name"].isprintable() else ""
-        elif (match := _REF.fullmatch(line)) and match["name"].isprintable():
-            if len(refs) >= MAXIMUM_REFS and match["name"] not in refs:
-                is_whole = False
-                break
-            refs[match["name"]] = match["id"]
-    return RemoteRefs(
-        default_branch=default_branch,
-        refs=refs,
-        is_complete=is_whole,
-        evidence=f"git ls-remote 200: {len(refs)} branches and tags",
-    )
-
-
-def _address(url: str) -> RepositoryAddress:
+def read_address(url: str) -> RepositoryAddress:
     """Read an address strictly: no user part, no query, no other spelling than a web address."""
     address = parse(url)
     if not address.segments or not url.startswith(f"{address.scheme}://") or set(url) & set("?#"):
@@ -197,42 +124,90 @@ def _address(url: str) -> RepositoryAddress:
     return address
 
 
-def _url(remote: Remote, address: RepositoryAddress) -> str:
+def canonical_url(remote: Remote) -> str:
     """The canonical address again, with ``.git`` where it was given: some hosts redirect to it or from it."""
+    address = read_address(remote.url)
     return f"{address.text}.git" if remote.url.rstrip("/").endswith(".git") else address.text
 
 
-def _git(
+def run(
     words: Sequence[str],
-    remote: Remote,
     *,
-    login: GitLogin | None,
+    journey: Journey | None,
     limits: Limits,
     deadline: float,
-    resolver: Resolver,
-) -> _Said:
-    """Run one git command against ``remote``; every use of git goes through here.
+    repository: Path | None = None,
+    watch: Watch | None = None,
+    sift: Sift | None = None,
+) -> Said:
+    """Run one git command as :func:`started` does to its end, and keep what it prints."""
+    with started(
+        words,
+        journey=journey,
+        limits=limits,
+        deadline=deadline,
+        repository=repository,
+        watch=watch,
+        sift=sift,
+    ) as running:
+        output = b"".join(running.blocks())
+        return said(running, journey=journey, output=output)
+
+
+@contextmanager
+def started(
+    words: Sequence[str],
+    *,
+    journey: Journey | None,
+    limits: Limits,
+    deadline: float,
+    repository: Path | None = None,
+    source: int | None = None,
+    watch: Watch | None = None,
+    sift: Sift | None = None,
+) -> Iterator[Running]:
+    """Start one git command; every use of git goes through here. :func:`credentials.sources.child.started` tells
+    of what is not told here.
+
+    ``words`` are the command and its arguments. Without a ``journey`` it stays on this machine: no protocol is
+    allowed, so not even a repository that lacks objects makes it fetch them. ``repository`` is the bare repository
+    it works in.
 
     Raises AddressForbidden, ProviderUnreachable (no such name), InputInvalid and ConfigurationError.
     """
-    address = _address(remote.url)
-    git = _program()
-    pins = _pins(address, remote, resolver)
-    with _answer_pipe(address, login) as answer:
-        outcome = child.run(
-            [git, *_settings(pins, remote.ca_bundle), *words],
-            environment=_environment(git, address.scheme),
+    git = program()
+    address = read_address(journey.remote.url) if journey else None
+    pins = _pins(address, journey) if journey and address else ""
+    settings = _settings(pins, journey.remote.ca_bundle if journey else None, is_away=journey is not None)
+    scheme = address.scheme if address else "none"
+    with (
+        _answer_pipe(address, journey.login if journey else None) as answer,
+        child.started(
+            [git, *settings, *words],
+            environment=environment(git, scheme, repository),
             limits=limits,
             deadline=deadline,
             inherited=(answer,),
-        )
-    return _Said(outcome=outcome, text=_cleaned(outcome.errors, login))
+            source=source,
+            watch=watch,
+            sift=sift,
+        ) as running,
+    ):
+        yield running
 
 
-def _pins(address: RepositoryAddress, remote: Remote, resolver: Resolver) -> str:
+def said(running: Running, *, journey: Journey | None, output: bytes = b"") -> Said:
+    """How it ended, after its output was read."""
+    outcome = running.outcome(output)
+    return Said(outcome=outcome, text=_cleaned(outcome.errors, journey.login if journey else None))
+
+
+def _pins(address: RepositoryAddress, journey: Journey) -> str:
     """The checked addresses of the host, as curl wants them; empty where the host is an address itself."""
     port = address.port or _DEFAULT_PORTS[address.scheme]
-    found = resolve(address.hostname, port, resolver=resolver, allow_private=remote.allow_private)
+    found = resolve(
+        address.hostname, port, resolver=journey.resolver, allow_private=journey.remote.allow_private
+    )
     if address.scheme == "http" and not all(is_private(ip) for ip in found):
         raise AddressForbidden(_("Requests without encryption stay inside private networks."))
     if found == (address.hostname,):
@@ -241,7 +216,7 @@ def _pins(address: RepositoryAddress, remote: Remote, resolver: Resolver) -> str
     return f"{address.hostname}:{port}:{listed}"
 
 
-def _settings(pins: str, ca_bundle: str | None) -> Iterator[str]:
+def _settings(pins: str, ca_bundle: str | None, *, is_away: bool) -> Iterator[str]:
     """Every setting that could lead elsewhere, run something, or trust somebody, with its one value.
 
     https://git-scm.com/docs/git-config; a setting an older git does not know is passed over by it.
@@ -260,7 +235,20 @@ def _settings(pins: str, ca_bundle: str | None) -> Iterator[str]:
         "core.hooksPath=/dev/null",
         "core.fsmonitor=false",
         "core.symlinks=false",
+        # A file that is to come is put together in memory, whose limit a bomb meets at once; one that is there
+        # already is read in blocks.
+        f"core.bigFileThreshold={_NEVER_IN_BLOCKS if is_away else '16m'}",
+        "core.deltaBaseCacheLimit=32m",
+        "core.packedGitWindowSize=8m",
+        "core.packedGitLimit=64m",
+        "core.commitGraph=false",
+        "pack.threads=1",
         "transfer.fsckObjects=true",
+        "transfer.unpackLimit=1",  # one pack, so that the limit on a file holds for all of it
+        "fetch.unpackLimit=1",
+        "fetch.uriProtocols=",
+        "fetch.recurseSubmodules=false",
+        "submodule.recurse=false",
         "transfer.bundleURI=false",
         "transfer.credentialsInUrl=die",
         "protocol.version=2",
@@ -273,7 +261,7 @@ def _settings(pins: str, ca_bundle: str | None) -> Iterator[str]:
         yield from ("-c", setting)
 
 
-def _environment(git: str, scheme: str) -> dict[str, str]:
+def environment(git: str, scheme: str, repository: Path | None = None) -> dict[str, str]:
     """The whole environment.
 
     ``GIT_DIR`` keeps git from reading a repository it happens to stand in; ``GIT_TRACE2_EVENT`` lets it
@@ -283,7 +271,7 @@ def _environment(git: str, scheme: str) -> dict[str, str]:
         "PATH": f"{Path(git).parent}:{os.defpath}",
         "HOME": _NO_SUCH_PLACE,
         "LC_ALL": "C",
-        "GIT_DIR": _NO_SUCH_PLACE,
+        "GIT_DIR": str(repository or _NO_SUCH_PLACE),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",
@@ -301,14 +289,14 @@ def _helper_command() -> str:
 
 
 @contextmanager
-def _answer_pipe(address: RepositoryAddress, login: GitLogin | None) -> Iterator[int]:
+def _answer_pipe(address: RepositoryAddress | None, login: GitLogin | None) -> Iterator[int]:
     """The reading end of a pipe that holds the helper's one answer; an empty pipe for nobody."""
     if login is not None:
         _check_login(login)
     reading, writing = os.pipe()
     try:
         try:
-            if login is not None:
+            if address is not None and login is not None:
                 _write_answer(writing, address, login)
         finally:
             os.close(writing)
@@ -342,7 +330,7 @@ def _cleaned(errors: bytes, login: GitLogin | None) -> str:
 
 
 @functools.cache
-def _program() -> str:
+def program() -> str:
     """The absolute path of a git that is new enough. Raises ConfigurationError."""
     found = shutil.which("git")
     if found is None:

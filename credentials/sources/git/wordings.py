@@ -146,6 +146,7 @@ _NOT_GIT = (
     "unexpected disconnect",
     "early eof",
     "rpc failed",
+    "dumb http transport",
     "unable to access",
 )
 _STATUS = re.compile(r"The requested URL returned error: ([1-5][0-9]{2})\b")
@@ -157,7 +158,7 @@ def translate(failure: Failure) -> ProviderError:
 
     Evidence never holds what a host said, only which of the known wordings it used.
     """
-    own, said = _voices(failure.text)
+    own, said = voices(failure.text)
     status = _status(failure, own)
     call = f"{failure.call} {status}" if status else failure.call
     if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -187,7 +188,7 @@ def _by_status(failure: Failure, status: int, call: str, said: str) -> ProviderE
     return ProviderAnswerUnexpected(why, status=status, evidence=call)
 
 
-def _voices(text: str) -> tuple[str, str]:
+def voices(text: str) -> tuple[str, str]:
     """What git says itself, and in lower case what the host says through it.
 
     Git marks the host's words: each line with ``remote:``, or all that follows ``fatal: remote error:``.

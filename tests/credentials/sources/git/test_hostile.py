@@ -20,7 +20,7 @@ from credentials.errors import (
     TokenRejected,
 )
 from credentials.sources import git
-from credentials.sources.git import Remote
+from credentials.sources.git import Remote, invocation
 from tests.certificates import self_signed
 from tests.credentials.providers.loopback import Reply, Script, Seen, Server
 from tests.credentials.sources.git_server import (
@@ -39,7 +39,7 @@ from tests.credentials.sources.git_server import (
     v2_refs,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 STATUSES = (301, 302, 303, 307, 308)
 
 
@@ -185,7 +185,7 @@ def test_a_repository_git_stands_in_is_not_read(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True).stdout
 
     assert b"insteadof" in settings(None)
-    assert settings(git._environment(git._program(), "https")) == b""
+    assert settings(invocation.environment(invocation.program(), "https")) == b""
 
 
 # --- Where it connects --------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from tests.credentials.sources.git_server import (
     v2_refs,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 # --- What is no Git answer ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from credentials.errors import (
     ScopeMissing,
     TokenRejected,
 )
-from credentials.sources.git_wordings import Failure, translate
+from credentials.sources.git.wordings import Failure, translate
 from credentials.verdicts import VerdictCode
 
 ORIGIN = "https://git.example"

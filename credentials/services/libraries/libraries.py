@@ -1,0 +1,128 @@
+"""Makes, renames and removes libraries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from credentials.errors import Conflict, InputInvalid, NotFound
+from credentials.models import ImportState, Library
+from credentials.models.library import NAME_LENGTH
+from credentials.providers.free_text import has_token
+from credentials.services import audit
+from credentials.services.audit import Actor, Subject
+
+_FIELD = "library"
+
+
+def subject_of(library: Library) -> Subject:
+    """The library as an event names it."""
+    return Subject(
+        kind="library",
+        id=str(library.pk),
+        name=library.name,
+        owner_id=str(library.owner_id),
+        owner_name=library.owner.get_username(),
+    )
+
+
+def named(*, actor: Actor, owner: Any, library: str, now: datetime) -> Library:
+    """The library of ``owner`` that ``library`` means: its id, or its name; one that nobody has yet is made.
+
+    Raises InputInvalid where the name is none, NotFound where it is the id of nothing of theirs.
+    """
+    text = checked_name(library)
+    known = _known(owner, text)
+    if known is not None:
+        return known
+    if _as_id(text) is not None:
+        raise NotFound("There is no such library.")
+    try:
+        return _make(actor=actor, owner=owner, name=text, now=now)
+    except IntegrityError:
+        # Somebody made it at the same moment.
+        made = _known(owner, text)
+        if made is None:
+            raise
+        return made
+
+
+@transaction.atomic
+def _make(*, actor: Actor, owner: Any, name: str, now: datetime) -> Library:
+    made = Library(owner=owner, name=name, created_at=now)
+    made.save(force_insert=True)
+    audit.record("library.created", actor=actor, subject=subject_of(made))
+    return made
+
+
+def _known(owner: Any, text: str) -> Library | None:
+    mine = Library.objects.select_related("owner").filter(owner=owner)
+    identity = _as_id(text)
+    return mine.filter(pk=identity).first() if identity else mine.filter(name__iexact=text).first()
+
+
+def _as_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def checked_name(text: str) -> str:
+    """A proper name, without blanks around it; raises InputInvalid."""
+    name = text.strip()
+    if not name:
+        raise InputInvalid(_("Give the library a name."), field=_FIELD)
+    if len(name) > NAME_LENGTH or not name.isprintable():
+        message = _("A name has at most %(most)d characters, all of them printable.") % {"most": NAME_LENGTH}
+        raise InputInvalid(message, field=_FIELD)
+    if has_token(name):
+        raise InputInvalid(_("This looks like a token. Choose a name that everybody may read."), field=_FIELD)
+    return name
+
+
+@transaction.atomic
+def rename(*, actor: Actor, library: Library, name: str) -> Library:
+    """Give a library another name. Raises InputInvalid for an improper name, Conflict for one in use."""
+    wanted = checked_name(name)
+    if _as_id(wanted) is not None:
+        raise InputInvalid(_("Choose a name that is no identifier."), field=_FIELD)
+    current = _locked(library)
+    before, current.name = current.name, wanted
+    if before == wanted:
+        return current
+    try:
+        with transaction.atomic():
+            current.save(update_fields=["name"])
+    except IntegrityError:
+        raise Conflict(_("You have another library of this name.")) from None
+    audit.record("library.renamed", actor=actor, subject=subject_of(current), data={"changed": ["name"]})
+    return current
+
+
+@transaction.atomic
+def remove(*, actor: Actor, library: Library) -> None:
+    """Remove a library with its snapshots and what is known of its imports.
+
+    What nothing refers to any more leaves the storage within the hour (:func:`trees.drop_unused`). Raises
+    Conflict while an import of it runs or waits.
+    """
+    current = _locked(library)
+    if current.imports.filter(state__in=(ImportState.QUEUED, ImportState.RUNNING)).exists():
+        raise Conflict(_("An import of this library is under way. Cancel it first."))
+    subject = subject_of(current)
+    snapshots = current.snapshots.count()
+    current.delete()
+    audit.record("library.removed", actor=actor, subject=subject, data={"snapshot": snapshots})
+
+
+def _locked(library: Library) -> Library:
+    rows = Library.objects.select_related("owner").select_for_update(of=("self",))
+    found = rows.filter(pk=library.pk).first()
+    if found is None:
+        raise NotFound("There is no such library.")
+    return found
