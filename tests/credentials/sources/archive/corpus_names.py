@@ -41,6 +41,7 @@ ORDINARY = (
     ),
     Case("folder as in Java, packed to two bytes", build(Item(name="a/"), Item(name="a/b")), ("a/b",)),
     Case("comment of the whole", build(HI, shape=Shape(comment=b"8f3c" * 10)), ("hi.txt",)),
+    Case("comment of 16,000 bytes", build(HI, shape=Shape(comment=b"x" * 16_000)), ("hi.txt",)),
     Case("comment of an entry", lying(local=False, comment=b"PK\1\2"), ("bye.txt", "hi.txt")),
     Case("other order", build(HI, BYE), ("bye.txt", "hi.txt")),
     Case("descriptor with its signature", late("signed"), ("bye.txt", "hi.txt")),
