@@ -94,7 +94,8 @@ def test_imports_and_other_tasks_are_carried_out_and_only_ids_travel(
     credential = builders.credential(alice, builders.host(), token="ghp_" + "s" * 36)
     queue.verify_later(credential.pk)
     job = by_zip(alice, {"plan-for-the-merger.md": b"the content itself"}, "Merger")
-    waiting = b"".join(broker.lrange("imports", 0, -1) + broker.lrange("default", 0, -1))
+    entries: list[Any] = [*broker.lrange("imports", 0, -1), *broker.lrange("default", 0, -1)]
+    waiting = b"".join(entries)
     assert str(job.pk).encode() in b"".join(_bodies(waiting))
     for secret in (b"merger", b"Merger", b"content itself", b"ghp_", b"alice"):
         assert secret not in waiting + b"".join(_bodies(waiting))
