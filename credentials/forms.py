@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from credentials.crypto.secret import Secret
 from credentials.models.credential import LABEL_LENGTH
+from credentials.models.library import NAME_LENGTH
 from credentials.providers.facts import TokenGuide
 from credentials.providers.repository_url import MAXIMUM_LENGTH
 from credentials.services.connect import ManualEntry
@@ -143,3 +145,72 @@ class TokenForm(forms.Form):
     def further_fields(self) -> list[forms.BoundField]:
         """What can be left alone."""
         return [self[name] for name in self.fields if name in {"label", "expires_at"}]
+
+
+class LibraryNameForm(forms.Form):
+    """The name of a library."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+
+class _ImportForm(forms.Form):
+    """What every import asks: into which library, and which folder of what comes."""
+
+    library = forms.CharField(
+        label=_("Library"),
+        max_length=NAME_LENGTH,
+        help_text=_("A new name makes a library. The name of one you have adds a version to it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "list": "my-libraries"}),
+    )
+    subdirectory = forms.CharField(
+        label=_("Folder"),
+        required=False,
+        max_length=1000,
+        help_text=_("Leave it empty for everything."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
+    )
+
+
+class GitImportForm(_ImportForm):
+    """Which branch and which folder of a repository are imported, into which library.
+
+    ``folders`` are those to choose from; without them one is typed. ``default_branch`` is what an empty ref means.
+    """
+
+    repository_url = forms.CharField(widget=forms.HiddenInput())
+    ref = forms.CharField(
+        label=_("Branch, tag or commit"),
+        required=False,
+        max_length=250,
+        help_text=_("Leave it empty for the default branch."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "list": "refs"}
+        ),
+    )
+    field_order = ("repository_url", "ref", "subdirectory", "library")
+
+    def __init__(
+        self, *args: Any, folders: Sequence[str] | None = None, default_branch: str = "", **kwargs: Any
+    ):
+        super().__init__(*args, **kwargs)
+        if default_branch:
+            self.fields["ref"].widget.attrs["placeholder"] = default_branch
+        if folders is not None:
+            everything = ("", _("Everything"))
+            self.fields["subdirectory"].widget = forms.Select(
+                choices=[everything, *((one, one) for one in folders)]
+            )
+            self.fields["subdirectory"].help_text = ""
+
+
+class ZipImportForm(_ImportForm):
+    """A ZIP file, and into which library it goes. The file itself is read by credentials/uploads.py."""
+
+    unwrap = forms.BooleanField(
+        label=_("Leave out a single folder around everything"),
+        required=False,
+        initial=True,
+        help_text=_("As downloads from Git hosts have one."),
+    )

@@ -9,6 +9,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
+_BROKERS = ("redis://", "rediss://", "amqp://", "amqps://")
 _DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
@@ -61,6 +63,18 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
         forms = "consolemail:// or smtp+tls://user:password@host:587"
         found: dict[str, Any] = self._url(var, lambda: read(var, default), forms)
         return found
+
+    def task_queue(self, var: str) -> str:
+        """Celery's broker; empty for the queue in the database."""
+        given: str = self.str(var, default="")
+        if given and not given.startswith(_BROKERS):
+            raise ImproperlyConfigured(
+                f"{var} must read redis://host:6379/2 or amqp://user:password@host:5672/name; "
+                "without it, tasks are queued in the database."
+            )
+        if given and find_spec("celery") is None:
+            raise ImproperlyConfigured(f"{var} needs Celery: pip install 'celery[redis]>=5.5'")
+        return given
 
     def _given(self, var: str) -> str | None:
         try:

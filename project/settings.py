@@ -146,7 +146,16 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}}
+# Without a broker, the queue is a table: enqueuing is an INSERT in the caller's transaction.
+TASK_QUEUE_URL = env.task_queue("TASK_QUEUE_URL")
+TASKS = {
+    "default": {
+        "BACKEND": "project.task_backends.CeleryBackend"
+        if TASK_QUEUE_URL
+        else "django_tasks_db.DatabaseBackend",
+        "QUEUES": ["default", "imports"],
+    }
+}
 
 # --- People -------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class OneLibrary(ApiView):
     def delete(self, request: Request, library_id: UUID) -> Response:
         library = import_queries.one_library(self.caller, library_id)
         import_queries.require_whole(self.caller, library)
-        libraries.remove(actor=self.caller.actor, library=library, now=timezone.now())
+        libraries.remove(actor=self.caller.actor, library=library)
         return Response(status=204)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django_tasks import TaskResultStatus, task
+from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, TaskResultStatus, task, task_backends
+from django_tasks_db.backend import DatabaseBackend
 from django_tasks_db.models import DBTaskResult
 
 from credentials.models import Credential
@@ -55,6 +56,11 @@ def verify_later(credential_id: UUID, *, purpose: str = REPORTED) -> None:
     """
     why = {} if purpose == REPORTED else {"purpose": purpose}
     verify_credential.enqueue(str(credential_id), **why)
+
+
+def is_in_database() -> bool:
+    """Whether tasks are queued in the database, and a worker of ours runs them."""
+    return isinstance(task_backends[DEFAULT_TASK_BACKEND_ALIAS], DatabaseBackend)
 
 
 def restart_abandoned(*, now: datetime, watch: Watch = _watch) -> int:

@@ -60,10 +60,10 @@ def diagnose(request: HttpRequest) -> HttpResponse:
 
 def _result(request: HttpRequest, found: Diagnosis) -> dict[str, object]:
     title = cards.title_of(found.credential) if found.credential else ""
-    return {"found": found, "shown": _shown(request, found.verdict), "title": title}
+    return {"found": found, "shown": shown_verdict(request, found.verdict), "title": title}
 
 
-def _shown(request: HttpRequest, verdict: Verdict) -> ShownVerdict:
+def shown_verdict(request: HttpRequest, verdict: Verdict) -> ShownVerdict:
     access = None
     if verdict.credential and verdict.organization:
         access = queries.access_by_key(request.user, UUID(verdict.credential), verdict.organization)

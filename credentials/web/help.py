@@ -14,10 +14,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from credentials.conf import conf
 from credentials.verdicts import Text, VerdictCode
 from credentials.verdicts.catalog import CATALOG
+from credentials.verdicts.refusal_texts import describe, explain
+from credentials.verdicts.refusals import Refusal, Remark
 from credentials.verdicts.wording import verdict
 from credentials.web.words import WHO_CAN_FIX, severity_badge
+
+# Said by the list of limits.
+_OF_NUMBERS = {Refusal.TOO_MANY_FILES, Refusal.TOO_MANY_BYTES, Refusal.FILE_TOO_LARGE}
 
 # Answers of the API that are no verdict about a credential: title, and what to do.
 REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
@@ -100,11 +106,15 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
     ),
     "content-refused": (
         gettext_lazy("What was to be imported breaks a rule"),
-        gettext_lazy("The answer names the file and the rule. Mend it there and import again; nothing was kept."),
+        gettext_lazy(
+            "The answer names the file and the rule. Mend it there and import again; nothing was kept."
+        ),
     ),
     "ref-not-found": (
         gettext_lazy("The repository has no such branch, tag or commit"),
-        gettext_lazy("Check how it is written. A commit is named by its full id, and must be on some branch."),
+        gettext_lazy(
+            "Check how it is written. A commit is named by its full id, and must be on some branch."
+        ),
     ),
     "subdirectory-not-found": (
         gettext_lazy("There is no such folder"),
@@ -203,6 +213,28 @@ def index(request: HttpRequest) -> HttpResponse:
     """All topics."""
     requests = [Topic(slug=slug, title=str(title)) for slug, (title, _text) in REQUEST_TOPICS.items()]
     return render(request, "credentials/help_index.html", {"topics": topics(), "requests": requests})
+
+
+@login_not_required
+@require_safe
+def imports(request: HttpRequest) -> HttpResponse:
+    """What an import takes, what it leaves out and what it refuses, from the rules themselves."""
+    context = {
+        "limits": {
+            "files": conf.import_files,
+            "bytes": conf.import_bytes,
+            "file_bytes": conf.import_file_bytes,
+            "upload_bytes": conf.import_upload_bytes,
+            "minutes": int(conf.import_duration.total_seconds()) // 60,
+            "stored_bytes": conf.stored_bytes_per_user,
+            "kept": conf.snapshots_kept,
+        },
+        "remarks": [describe(remark) for remark in Remark],
+        "refusals": [
+            explain(refusal, entry=_("a name")) for refusal in Refusal if refusal not in _OF_NUMBERS
+        ],
+    }
+    return render(request, "credentials/help_imports.html", context)
 
 
 @login_not_required

@@ -13,6 +13,8 @@ from credentials.web import (
     diagnose,
     health,
     help,
+    imports,
+    libraries,
     notices,
     oauth,
     organizations,
@@ -22,6 +24,8 @@ from credentials.web import (
 )
 
 _CREDENTIAL = "credentials/<uuid:credential_id>/"
+_IMPORT = "imports/<uuid:import_id>/"
+_LIBRARY = "libraries/<uuid:library_id>/"
 _ORGANIZATION = f"{_CREDENTIAL}organizations/<uuid:organization_id>/"
 
 urlpatterns = [
@@ -45,9 +49,25 @@ urlpatterns = [
     path(f"{_CREDENTIAL}expiry/", calendar.expiry, name="credential_expiry"),
     path("calendar/", calendar.calendar, name="calendar"),
     path("diagnose/", diagnose.diagnose, name="diagnose"),
+    path("import/", imports.start, name="import_start"),
+    path("import/look/", imports.look, name="import_look"),
+    path("import/git/", imports.by_git, name="import_git"),
+    path("import/zip/", imports.by_zip, name="import_zip"),
+    path(_IMPORT, imports.one, name="import"),
+    path(f"{_IMPORT}cancel/", imports.cancel, name="import_cancel"),
+    path(f"{_IMPORT}retry/", imports.retry, name="import_retry"),
+    path("libraries/", libraries.libraries, name="libraries"),
+    path(_LIBRARY, libraries.library, name="library"),
+    path(f"{_LIBRARY}update/", libraries.update, name="library_update"),
+    path(f"{_LIBRARY}rename/", libraries.rename, name="library_rename"),
+    path(f"{_LIBRARY}remove/", libraries.remove, name="library_remove"),
+    path(f"{_LIBRARY}compare/", libraries.compare, name="library_compare"),
+    path(f"{_LIBRARY}<int:number>/", libraries.snapshot, name="snapshot"),
+    path(f"{_LIBRARY}<int:number>/archive/", libraries.archive, name="snapshot_archive"),
     path("notices/<uuid:notice_id>/read/", notices.read, name="notice_read"),
     path("revocations/<uuid:revocation_id>/done/", revocations.done, name="revocation_done"),
     path("help/", help.index, name="help_index"),
+    path("help/imports/", help.imports, name="help_imports"),
     path("help/<slug:topic>/", help.topic, name="help"),
     path("language/", login_not_required(set_language), name="set_language"),
     path("livez", health.livez, name="livez"),

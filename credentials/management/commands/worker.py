@@ -53,12 +53,16 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
         threads = [*_duty_threads()]
-        if not options["no_imports"]:
+        has_queue = queue.is_in_database()
+        if has_queue and not options["no_imports"]:
             threads.append((run_imports, (), "imports"))
         if not options["no_refresher"]:
             threads.append((_refresher().run, (), "refresher"))
         with processes.beating(Kind.WORKER), _running(threads):
-            _run_tasks(verbosity=options["verbosity"])
+            if has_queue:
+                _run_tasks(verbosity=options["verbosity"])
+            # Tasks go another way, such as Celery's: the duties and the refresher stay here.
+            threading.Event().wait()
 
 
 def _leave(*_: Any) -> NoReturn:

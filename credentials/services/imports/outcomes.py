@@ -75,10 +75,10 @@ DETAILS: Final[Mapping[str, Text]] = {
         "Nothing was stored. Try again; if it fails again, tell an administrator the import's number."
     ),
 }
-_YOURS = _(
+YOURS = _(
     "Your libraries may take %(limit)s together, and that is used up. Remove a library that you do not need."
 )
-_ALL = _("Everybody's libraries together are at their limit of %(limit)s. An administrator has to look.")
+ALL = _("Everybody's libraries together are at their limit of %(limit)s. An administrator has to look.")
 
 
 def problem_of(job: Import) -> Problem | None:
@@ -106,7 +106,7 @@ def _detail(code: str, error: Mapping[str, Any]) -> Text:
     if code == "content_refused":
         return explain(Refusal(error["reason"]), entry=str(error.get("entry", "")), limit=limit)
     if code == "quota_exceeded":
-        text = _YOURS if error.get("reason") == "user" else _ALL
+        text = YOURS if error.get("reason") == "user" else ALL
         return str(text) % {"limit": filesizeformat(limit or 0)}
     if code == "time_exceeded":
         return str(DETAILS[code]) % {"limit": int(limit or 0) // 60}

@@ -25,8 +25,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from credentials.models import Lease
+from credentials.models import ImportState, Lease
 from tests import builders
+from tests.credentials.api import shelf
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,12 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == "/openapi.yaml":
         start_response("200 OK", [("Content-Type", "application/yaml")])
         return [DESCRIPTION.read_bytes()]
-    return WSGIHandler()(environ, start_response)
+    answer = WSGIHandler()(environ, start_response)
+    try:
+        return [b"".join(answer)]
+    finally:
+        # As every server does (PEP 3333), and the test client does not: what was uploaded ends with it.
+        answer.close()
 
 
 schema = schemathesis.openapi.from_wsgi("/openapi.yaml", application, config=SchemathesisConfig())
@@ -62,7 +68,17 @@ def scene(alice: User) -> Iterator[dict[str, str]]:
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
-    yield {"key": key.reveal(), "credential_id": str(credential.pk), "lease_id": str(lease.pk), "user": "bob"}
+    library = shelf.library(alice)
+    shelf.snapshot(library, {"a": b"1"})
+    yield {
+        "key": key.reveal(),
+        "credential_id": str(credential.pk),
+        "lease_id": str(lease.pk),
+        "user": "bob",
+        "library_id": str(library.pk),
+        "snapshot_id": str(shelf.snapshot(library).pk),
+        "import_id": str(shelf.job(library, state=ImportState.FAILED).pk),
+    }
     for signal in signals:
         signal.connect(close_old_connections)
 
