@@ -29,7 +29,7 @@ from credentials.models import ImportState, Lease
 from tests import builders
 from tests.credentials.api import shelf
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("waiting")]
 
 DESCRIPTION = Path(__file__).resolve().parents[3] / "docs" / "openapi.yaml"
 
