@@ -15,8 +15,9 @@ from django_tasks_db.models import DBTaskResult
 from credentials.errors import StorageUnavailable
 from credentials.models import Import, Snapshot
 from credentials.services import queue
-from credentials.services.imports import claims, queueing, recovery, running
+from credentials.services.imports import pulse, queueing, recovery, running
 from credentials.services.libraries import trees
+from credentials.services.processes import Watch
 from tests.credentials.services.imports.asked import again, by_zip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,7 +88,7 @@ def test_an_import_of_a_process_that_ends_is_queued_at_once_for_another(
     put = trees.put
 
     def told_to_end(**named: Any) -> Any:
-        claims.stop_all()
+        pulse.stop_all()
         return put(**named)
 
     monkeypatch.setattr(trees, "put", told_to_end)
@@ -95,7 +96,7 @@ def test_an_import_of_a_process_that_ends_is_queued_at_once_for_another(
     try:
         queueing.run_import.call(str(job.pk))
     finally:
-        claims._stopping.clear()
+        pulse._stopping.clear()
     assert (again(job).state, again(job).attempts, queued()) == ("queued", 0, [str(job.pk)])
 
 
@@ -124,7 +125,7 @@ def test_an_entry_is_put_back_however_many_workers_ended_over_it_for_its_row_cou
     Import.objects.filter(pk=job.pk).update(state="failed")
     DBTaskResult.objects.update(status="RUNNING", worker_ids=gone, started_at=timezone.now())
     silent = iter([0.0, 60.0])
-    watch = queue.Watch(lambda: next(silent))
+    watch = Watch(lambda: next(silent))
     for restarted in (0, 1):
         assert queue.restart_abandoned(now=timezone.now(), watch=watch) == restarted
     queueing.run_import.call(queued()[0])
