@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
@@ -19,6 +20,7 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
+_BROKERS = ("redis", "rediss", "amqp", "amqps")
 _DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
@@ -61,6 +63,24 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
         forms = "consolemail:// or smtp+tls://user:password@host:587"
         found: dict[str, Any] = self._url(var, lambda: read(var, default), forms)
         return found
+
+    def task_queue(self, var: str) -> str:
+        """The address of the broker whose workers carry out background tasks; empty where the database is the queue."""
+        given = self._given(var) or ""
+        engine, _, address = given.partition("+")
+        if not given:
+            return ""
+        try:
+            parts = urlsplit(address)
+            is_right = parts.scheme in _BROKERS and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_right = False
+        if engine != "celery" or not is_right:
+            forms = "celery+redis://:password@host:6379/2 or celery+amqp://user:password@host:5672/forgekey"
+            raise ImproperlyConfigured(
+                f"{var} must read {forms}; percent-encode what is special in a password."
+            )
+        return address
 
     def _given(self, var: str) -> str | None:
         try:

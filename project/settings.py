@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
@@ -146,7 +147,16 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}}
+_queue: dict[str, Any] = {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+TASKS = {"default": _queue}
+_broker = env.task_queue("TASK_QUEUE_URL")
+if _broker:
+    _facts = {"secret_url": _broker, "prefix": env.str("TASK_QUEUE_PREFIX", default="forgekey")}
+    TASKS = {
+        "default": {**_queue, "BACKEND": "project.task_backends.CeleryBackend", "OPTIONS": _facts},
+        # What the broker does not take is kept here, and carried out by the worker.
+        "database": _queue,
+    }
 
 # --- People -------------------------------------------------------------------------------------------
 

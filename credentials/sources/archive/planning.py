@@ -36,11 +36,9 @@ class Taken:
 
 @dataclass(slots=True)
 class Plan:
-    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty;
-    ``links`` are the places in the directory of the links that are left out."""
+    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty."""
 
     taken: list[Taken] = field(default_factory=list)
-    links: list[int] = field(default_factory=list)
     remarks: list[Remarked] = field(default_factory=list)
     unwrapped: str = ""
 
@@ -95,7 +93,6 @@ def _judged(records: Iterable[Record]) -> Plan:
             tree.add(path, entry=name)
             if stat.S_ISLNK(record.mode):
                 left_out.add((path, Remark.SYMLINK))
-                found.links.append(number)
             else:
                 _take(found, path, number, name)
     found.remarks += [Remarked(path=path, remark=remark) for path, remark in left_out]
@@ -129,8 +126,12 @@ def is_executable(record: Record) -> bool:
 
 
 def _unwrap(found: Plan) -> None:
-    tops = {taken.path.partition("/")[0] if "/" in taken.path else "" for taken in found.taken}
-    if len(tops) != 1 or "" in tops:
+    """Take the folder away that stands around everything: around what is left out too, or it would be gone from a
+    project whose files lie in one folder beside its ``.git``."""
+    everything = [taken.path for taken in found.taken]
+    everything += [said.path for said in found.remarks if said.remark != Remark.RESOURCE_FORK]
+    tops = {path.partition("/")[0] if "/" in path else "" for path in everything}
+    if len(tops) != 1 or "" in tops or not found.taken:
         return
     found.unwrapped = tops.pop()
     below = _below(found, found.unwrapped)
@@ -162,7 +163,6 @@ def _below(found: Plan, folder: str) -> Plan:
             if said.path.startswith(start)
         ],
         unwrapped=found.unwrapped,
-        links=found.links,
     )
     if not below.taken and not below.remarks:
         raise SubdirectoryNotFound("the archive has no such folder")

@@ -240,7 +240,7 @@ def _settings(pins: str, ca_bundle: str | None, *, is_away: bool) -> Iterator[st
         f"core.bigFileThreshold={_NEVER_IN_BLOCKS if is_away else '16m'}",
         "core.deltaBaseCacheLimit=32m",
         "core.packedGitWindowSize=8m",
-        "core.packedGitLimit=64m",
+        "core.packedGitLimit=32m",
         "core.commitGraph=false",
         "pack.threads=1",
         "transfer.fsckObjects=true",

@@ -127,7 +127,11 @@ class Repository:
     @contextmanager
     def lines(self, lines: Iterable[str]) -> Iterator[IO[bytes]]:
         """A file that holds these lines and has no name. Raises StorageUnavailable."""
-        with tempfile.TemporaryFile(dir=self.path) as file:
+        try:
+            file = tempfile.TemporaryFile(dir=self.path)  # noqa: SIM115  # closed below
+        except OSError as problem:
+            raise StorageUnavailable("the disk takes nothing at present") from problem
+        with file:
             try:
                 file.writelines(f"{line}\n".encode() for line in lines)
                 file.seek(0)

@@ -224,6 +224,7 @@ FRAME = (
     ),
     Case("times without a time", lying(extra=extra(0x5455, b"")), Refusal.DIRECTORY_INVALID),
     Case("four bytes after the extra fields", lying(extra=b"\1"), Refusal.DIRECTORY_INVALID),
+    Case("a comment of 16,001 bytes", build(HI, shape=Shape(comment=b"x" * 16_001)), Refusal.TRAILING_DATA),
     Case(
         "an ending in the comment",
         build(HI, shape=Shape(comment=build(BYE)[-22:])),

@@ -108,6 +108,18 @@ def test_a_single_folder_around_everything_is_left_out_and_named() -> None:
     assert ("project-1.2/ln", Remark.SYMLINK) in remarks(as_it_is)
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [Item(name=".git/HEAD"), Item(name="ln", content=b"src", mode=LINK)],
+    ids=lambda item: str(item.name),
+)
+def test_a_folder_beside_which_something_is_left_out_does_not_stand_around_everything(beside: Item) -> None:
+    """A project zipped from within, with its files in one folder: by Git it would be the same tree."""
+    content = opened(build(beside, Item(name="src/a"), Item(name="src/b")))
+    assert content.unwrapped == ""
+    assert [planned.path for planned in content.files] == ["src/a", "src/b"]
+
+
 @pytest.mark.parametrize("names", [("a/x", "b/x"), ("a/x", "b"), ("x",), ("ab/x", "a/x")])
 def test_without_a_single_folder_nothing_is_unwrapped(names: tuple[str, ...]) -> None:
     content = opened(build(*(Item(name=name) for name in names)))

@@ -47,6 +47,8 @@ class Workshop:
         self.path = path
         words = ["--quiet", "--bare", "--template=", "--initial-branch=main"]
         self.run("init", *words, f"--object-format={object_format}", str(path), where=Path("/"))
+        with (path / "config").open("a") as config:  # packing takes most of a test's time otherwise
+            config.write("[core]\n\tcompression = 0\n[pack]\n\tcompression = 0\n\twindow = 0\n")
 
     def run(self, *words: str, stdin: bytes = b"", where: Path | None = None) -> str:
         done = subprocess.run(

@@ -257,13 +257,15 @@ def test_a_host_that_stalls_is_left_in_time(folder: Path, moment: str) -> None:
     ended = threading.Event()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 100000\r\n\r\n" % RESULT.encode()
     begun = answer_of(COMMIT, b"").body.removesuffix(b"0000") + sideband(b"PACK" + struct.pack(">II", 2, 9))
+    # A file that is not compressed: each of its bytes is as good as any other.
+    begun += sideband(entry(BLOB_TYPE, 60_000, b"\x78\x01\x01" + struct.pack("<HH", 60_000, 5_535)))
 
     def stalling() -> Iterator[bytes]:
         if moment == "in the headers":
             yield head[:30]
         elif moment != "before the headers":
             yield head + begun
-        drop = {"drop by drop": sideband(b"\x3f"), "progress": pkt(b"\x02working\r")}.get(moment, b"")
+        drop = {"drop by drop": sideband(b"x"), "progress": pkt(b"\x02working\r")}.get(moment, b"")
         while not ended.wait(0.1):
             yield drop
 
