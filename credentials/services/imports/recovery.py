@@ -100,15 +100,16 @@ def _let_go_of_uploads(*, now: datetime) -> int:
     return sum(_let_go_of_upload(pk) for pk in list(old.values_list("pk", flat=True)))
 
 
-@transaction.atomic
 def _let_go_of_upload(pk: UUID) -> int:
     """Somebody may have it begun anew at this moment: the row decides."""
-    rows = Import.objects.select_for_update().filter(pk=pk, state__in=ENDED)
-    job = rows.exclude(upload="").first()
-    if job is None:
-        return 0
-    ending.drop_upload(job)
-    job.save(update_fields=["upload"])
+    with transaction.atomic():
+        rows = Import.objects.select_for_update().filter(pk=pk, state__in=ENDED)
+        job = rows.exclude(upload="").first()
+        if job is None:
+            return 0
+        ending.drop_upload(job)
+        job.save(update_fields=ending.OF_FILES)
+    ending.forget_archive(job)
     return 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -90,10 +89,7 @@ def test_a_departure_that_is_told_twice_stops_imports_once(alice: User) -> None:
     assert len(events()) == 1
 
 
-def test_an_upload_of_one_that_was_canceled_is_kept_for_a_while(
-    alice: User, storage: Path, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_an_upload_of_one_that_was_canceled_is_kept_for_a_while(alice: User, storage: Path) -> None:
     job = by_zip(alice)
-    with django_capture_on_commit_callbacks(execute=True):
-        canceling.cancel(actor=builders.SYSTEM, job=job, now=NOW)
+    canceling.cancel(actor=builders.SYSTEM, job=job, now=NOW)
     assert (storage / again(job).upload).is_file()

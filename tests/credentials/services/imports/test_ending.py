@@ -137,22 +137,20 @@ def test_whoever_has_lost_an_import_does_not_end_it(by_upload: Claim, end: Any) 
     ("reason", "kept"), [(REFUSED, False), (ending.unexpected(), True), (None, True)], ids=str
 )
 def test_an_upload_is_kept_where_another_attempt_may_end_otherwise(
-    reason: Any,
-    kept: bool,
-    by_upload: Claim,
-    storage: Path,
-    django_capture_on_commit_callbacks: Any,
+    reason: Any, kept: bool, by_upload: Claim, storage: Path
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        if reason is None:
-            canceling.cancel(actor=builders.SYSTEM, job=by_upload.job, now=NOW)
-            ending.cancel(by_upload, now=NOW)
-        else:
-            ending.fail(by_upload, reason, now=NOW)
+    if reason is None:
+        canceling.cancel(actor=builders.SYSTEM, job=by_upload.job, now=NOW)
+        ending.cancel(by_upload, now=NOW)
+    else:
+        ending.fail(by_upload, reason, now=NOW)
     row = again(by_upload.job)
     assert row.has_ended
     assert bool(row.upload) is kept
+    assert len(storages.stored(storage)) == 1, "not before the row has let go of it"
+    ending.forget_archive(row)
     assert storages.stored(storage) == ([row.upload] if kept else [])
+    assert again(row).archive == ""
 
 
 def test_what_was_brought_in_vain_goes_and_what_became_a_tree_stays(by_upload: Claim, tmp_path: Path) -> None:
@@ -160,7 +158,7 @@ def test_what_was_brought_in_vain_goes_and_what_became_a_tree_stays(by_upload: C
     by_upload.rows.update(archive=vain)
     ending.forget_archive(by_upload.job)
     assert default_storage.exists(vain), "it is at work with it"
-    ending.fail(by_upload, REFUSED, now=NOW)
+    ending.fail(by_upload, ending.unexpected(), now=NOW)
     ending.forget_archive(by_upload.job)
     assert not default_storage.exists(vain)
     assert again(by_upload.job).archive == ""

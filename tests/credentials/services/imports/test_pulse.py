@@ -125,6 +125,12 @@ def test_time_that_is_up_and_a_process_that_ends_are_heard_of(
     assert raises(pulse_of(claim)) is Stopped
 
 
+def test_an_import_that_waits_longer_than_it_may_ends_all_the_same(claim: Claim) -> None:
+    with pulse_of(claim, deadline=time.monotonic() - pulse.LATE_SECONDS):
+        until(lambda: again(claim.job).has_ended)
+    assert again(claim.job).error == {"code": "time_exceeded", "limit": 900, "retryable": False}
+
+
 def test_a_database_that_is_out_for_a_moment_ends_nothing(
     claim: Claim, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

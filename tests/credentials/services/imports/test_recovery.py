@@ -130,7 +130,7 @@ def aged(storage: Path, name: str, days: float) -> str:
 
 
 def test_uploads_go_a_day_after_their_import_or_when_nobody_ever_named_them(
-    alice: User, storage: Path, django_capture_on_commit_callbacks: Any
+    alice: User, storage: Path
 ) -> None:
     waits, kept, over = (by_zip(alice, library=name, now=NOW - 3 * DAY) for name in "ABC")
     for job, ended in ((kept, NOW - DAY / 2), (over, NOW - 1.1 * DAY)):
@@ -139,8 +139,7 @@ def test_uploads_go_a_day_after_their_import_or_when_nobody_ever_named_them(
         aged(storage, job.upload, 3)
     nobodys = [default_storage.save(f"uploads/{name}.zip", ContentFile(b"x")) for name in ("old", "new")]
     aged(storage, nobodys[0], 1.1)
-    with django_capture_on_commit_callbacks(execute=True):
-        recovery.drop_leftovers(now=NOW)
+    recovery.drop_leftovers(now=NOW)
     assert storages.stored(storage) == sorted([waits.upload, kept.upload, nobodys[1]])
     assert again(over).upload == ""
     with pytest.raises(Conflict):
