@@ -92,7 +92,7 @@ class Pulse:
         self.beat(files_done=files, progress_done=size)
 
     def beat(self, **facts: int) -> None:
-        """How far it is; may be called as often as anything happens. Raises as :meth:`check` does."""
+        """How far it is; may be called as often as anything happens. Raises as :meth:`check` does, and Lost."""
         self.check()
         if self.monotonic() >= self._next:
             try:
@@ -103,7 +103,7 @@ class Pulse:
                 connection.close()
 
     def check(self) -> None:
-        """Raises ImportCanceled (also where its person is not active any more), TimeExceeded, Lost, Stopped."""
+        """Raises ImportCanceled (also where its person is not active any more), TimeExceeded, Stopped."""
         if self._heard is not None:
             raise self._heard
         if _stopping.is_set():
@@ -139,11 +139,10 @@ class Pulse:
             connection.close()
 
     def _look(self) -> type[Exception] | None:
+        """A row that is not this holder's any more says nothing here: the work meets that where it writes."""
         told = self.claim.rows.values_list("cancel_requested_at", "library__owner__is_active").first()
-        if told is None:
-            return Lost
-        asked, is_active = told
-        return ImportCanceled if asked is not None or not is_active else None
+        is_wanted = told is None or (told[0] is None and told[1])
+        return None if is_wanted else ImportCanceled
 
     def _end(self) -> None:
         if self._heard is ImportCanceled:
@@ -155,7 +154,7 @@ class Pulse:
         try:
             return step()
         except Lost:
-            return Lost
+            return None
         except Error as error:
             logger.warning("an import's row cannot be looked at: %s", type(error).__name__)
             connection.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from credentials.services.imports.outcomes import verdict_of
 from credentials.services.libraries import snapshots
 from credentials.sources import git
 from credentials.sources.git import fetch
+from credentials.verdicts import VerdictCode
+from credentials.verdicts.wording import verdict
 from tests import builders, storages
 from tests.credentials.services import stored, verdict_rows
 from tests.credentials.services.imports.asked import (
@@ -131,12 +132,12 @@ def test_what_stands_in_the_way_is_kept_as_its_verdict(
     )
     played = verdict_rows.stage(row, sandbox_process, alice)
     job = ran(by_git(alice, played.address))
-    verdict = verdict_of(job)
+    told = verdict_of(job)
     assert (job.state, job.error) == (ImportState.FAILED, None)
-    assert verdict is not None
-    assert verdict.code.value == code
-    assert verdict.checked
-    assert verdict.steps
+    assert told is not None
+    assert told.code.value == code
+    assert told.checked
+    assert told.steps
     assert not Snapshot.objects.exists()
     assert AuditEvent.objects.get(action="import.failed").data["code"] == code
 
@@ -233,17 +234,17 @@ def test_a_token_that_only_git_refuses_rests_and_is_verified(
     assert DBTaskResult.objects.filter(task_path__endswith="verify_credential").count() == 1
 
 
+@pytest.mark.parametrize(
+    "elsewhere", ["http://127.0.0.1:8/forge/acme/cases.git", "http://127.0.0.1:9/acme/cases.git"]
+)
 def test_no_address_of_another_place_is_fetched_whatever_the_host_tells(
-    sandbox: RunningSandbox, alice: User, monkeypatch: pytest.MonkeyPatch
+    elsewhere: str, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    web_url, real = connected(sandbox, alice), diagnose.diagnose
-
-    def told(**named: Any) -> diagnose.Diagnosis:
-        return replace(real(**named), clone_url="http://127.0.0.1:9/acme/cases.git")
-
-    monkeypatch.setattr(diagnose, "diagnose", told)
+    host = builders.host("gitlab", web_url="http://127.0.0.1:9/forge")
+    told = diagnose.Diagnosis(verdict=verdict(VerdictCode.OK), clone_url=elsewhere)
+    monkeypatch.setattr(diagnose, "diagnose", lambda **_named: told)
     logins = answers_with(monkeypatch)
-    job = ran(by_git(alice, f"{web_url}/acme/cases"))
+    job = ran(by_git(alice, f"{host.web_url}/acme/cases"))
     assert (job.state, (job.verdict or {})["code"], logins) == ("queued", "unknown", [])
 
 

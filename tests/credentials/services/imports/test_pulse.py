@@ -88,8 +88,6 @@ def test_whoever_has_lost_an_import_hears_of_it_and_writes_nothing(claim: Claim,
         rows.update(holder="another")
     with pytest.raises(Lost):
         pulse_of(claim).beat(progress_done=5)
-    with pulse_of(claim) as running:
-        until(lambda: raises(running) is Lost)
     assert not rows.exclude(holder="another", progress_done=0).exists()
 
 
