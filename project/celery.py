@@ -20,7 +20,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 if not apps.ready:
@@ -57,7 +57,7 @@ def _configured() -> Celery:
         broker_connection_timeout=_ANSWERS_SECONDS,
         # A request waits for it; what is not taken at once is kept elsewhere (project/task_backends.py).
         task_publish_retry=False,
-        task_queues=[Queue(name) for name in backend["QUEUES"]],  # type: ignore[no-untyped-call]  # kombu's own
+        task_queues=[_queue(name) for name in backend["QUEUES"]],
         task_default_queue="default",
         task_serializer="json",
         accept_content=["json"],
@@ -74,6 +74,10 @@ def _configured() -> Celery:
     return made
 
 
+def _queue(name: str) -> Any:
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]  # kombu's own
+
+
 def _transport(facts: dict[str, str]) -> dict[str, Any]:
     if not facts["secret_url"].startswith("redis"):
         return {"confirm_publish": True}
@@ -81,7 +85,8 @@ def _transport(facts: dict[str, str]) -> dict[str, Any]:
         "global_keyprefix": f"{facts['prefix']}:",
         "visibility_timeout": int((conf.import_duration + _LONGER).total_seconds()),
         "socket_connect_timeout": _ANSWERS_SECONDS,
-        "socket_timeout": 5 * _ANSWERS_SECONDS,
+        # More than the second for which a worker waits for entries.
+        "socket_timeout": _ANSWERS_SECONDS + 1,
     }
 
 

@@ -146,7 +146,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-_queue = {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+_queue: dict[str, object] = {
+    "BACKEND": "django_tasks_db.DatabaseBackend",
+    "QUEUES": ["default", "imports"],
+}
 TASKS = {"default": _queue}
 _broker = env.task_queue("TASK_QUEUE_URL")
 if _broker:
