@@ -1,6 +1,7 @@
 # make run   the demo: web, worker and the emulated hosts, on this machine only
 # make test  everything it needs, then the whole test suite
 # make bench speed against the floor, as ratios measured in one run (bench/README.md); about two minutes
+# make fuzz  2,000,000 made-up archives for the reader of ZIP; about two minutes
 # make lint  style and security rules (ruff), types (mypy), and whether a migration is missing
 # make messages  collects the texts for translation and compiles them; needs GNU gettext
 
@@ -9,9 +10,11 @@ PORT ?= 8000
 SANDBOX_PORT ?= 8900
 DATA_DIR ?= var
 PYTEST_ARGS ?= -n 2
+FUZZ_INPUTS ?= 2000000
+FUZZ_SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: run test bench lint messages
+.PHONY: run test bench fuzz lint messages
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Forgekey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
@@ -38,6 +41,9 @@ test: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench.lend
+
+fuzz: .venv/dev
+	$(BIN)/python -m tests.fuzz_archive --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED) --workers 2
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -17,8 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.sandbox import start_sandbox
+
+if TYPE_CHECKING:
+    from credentials.sources.content import Content, ContentLimits
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = [word.encode() for word in Path(__file__).read_text("utf-8").split()]
@@ -98,13 +102,13 @@ def import_zip(archive: Path, folder: Path) -> None:
         store(open_archive(opened, limits=limits(), unwrap=False), folder)
 
 
-def limits():  # type: ignore[no-untyped-def]  # its type is only there in the measured process
-    from credentials.sources.content import ContentLimits  # noqa: PLC0415  as above
+def limits() -> ContentLimits:
+    from credentials.sources.content import ContentLimits  # noqa: PLC0415  only in the measured process
 
     return ContentLimits(files=20_000, bytes=512 * _MIB, file_bytes=128 * _MIB)
 
 
-def store(content, folder: Path) -> None:  # type: ignore[no-untyped-def]  # as above
+def store(content: Content, folder: Path) -> None:
     from credentials.sources.stored_zip import write_archive  # noqa: PLC0415  as above
 
     with (folder / "archive.zip").open("w+b") as target:

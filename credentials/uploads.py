@@ -13,9 +13,12 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import threading
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from django.conf import settings
@@ -35,6 +38,7 @@ from credentials.errors import (
     NotAuthenticated,
     PermissionRefused,
     StorageUnavailable,
+    TooManyRequests,
     UploadTooLarge,
 )
 from credentials.models import Scope
@@ -46,6 +50,8 @@ FIELD = "file"
 """The name of the one field that may hold a file."""
 FIELDS_BYTES = 1024 * 1024
 """Bytes of a form beside its file: fields, names, boundaries."""
+AT_ONCE = 2
+"""How many uploads one process takes at the same time. Its threads wait for slow clients, and must not all do so."""
 NAME_LENGTH = 255
 NAMELESS = "upload.zip"
 """What a file is called whose own name says nothing, or too much."""
@@ -54,6 +60,9 @@ _BLOCK = 256 * 1024
 _LONGEST_SUFFIX = 10
 # Where a token may begin inside a name.
 _BEGINNINGS = re.compile(r"(?:^|(?<=[\W_]))\w")
+
+_RETRY_AFTER = timedelta(seconds=30)
+_places = threading.BoundedSemaphore(AT_ONCE)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -77,8 +86,8 @@ def takes_upload(view: View) -> View:
 def received(request: HttpRequest) -> Upload:
     """The file that came with this request; it is gone when the request is answered.
 
-    Raises UploadTooLarge, StorageUnavailable (no room on the disk), and InputInvalid where there is none, or more
-    than one.
+    Raises UploadTooLarge, StorageUnavailable (no room on the disk), TooManyRequests (others upload just now), and
+    InputInvalid where there is none, or more than one.
     """
     found = request.FILES.get(FIELD)
     for handler in request.upload_handlers:
@@ -131,15 +140,27 @@ class UploadHandler(FileUploadHandler):
         encoding: str | None = None,
     ) -> Any:
         """The form's fields and files. Raises UnreadablePostError where the body ends before it should."""
+        is_wanted = _is_wanted(self.request)
+        with _place(is_wanted) as has_place:
+            taking = _Taking(self.request, is_wanted=is_wanted, has_place=has_place)
+            return self._read(taking, input_data, META, content_length, encoding)
+
+    def _read(
+        self, taking: _Taking, stream: Any, meta: Mapping[str, Any], length: int, encoding: str | None
+    ) -> Any:
         most = conf.import_upload_bytes
         # What is too large is read to its end all the same, within reason: otherwise a browser shows its own error.
-        body: Any = _Body(input_data, most=2 * most + FIELDS_BYTES, clock=self._monotonic)
-        taking = _Taking(self.request, is_too_large=content_length > most + FIELDS_BYTES)
-        form, files = MultiPartParser(dict(META), body, [taking], encoding).parse()
+        body: Any = _Body(stream, most=2 * most + FIELDS_BYTES, clock=self._monotonic)
+        taking.is_too_large = length > most + FIELDS_BYTES
+        try:
+            form, files = MultiPartParser(dict(meta), body, [taking], encoding).parse()
+        except BaseException:
+            taking.upload_interrupted()
+            raise
         self.problem = taking.problem
         if taking.problem is not None:
             return form, MultiValueDict()
-        if body.ended_early(content_length) and not taking.is_over:
+        if body.ended_early(length) and not taking.is_over:
             taking.upload_interrupted()
             raise UnreadablePostError("The body ended before it should.")
         return form, files
@@ -178,23 +199,26 @@ class _Taking(FileUploadHandler):
 
     chunk_size = _BLOCK
 
-    def __init__(self, request: HttpRequest | None, *, is_too_large: bool) -> None:
+    def __init__(self, request: HttpRequest | None, *, is_wanted: bool, has_place: bool) -> None:
         super().__init__(request)
         self.problem: ForgekeyError | None = None
         self.is_over = False
         self.taken: Upload | None = None
-        self._is_too_large = is_too_large
+        self.is_too_large = False
+        self._is_wanted, self._has_place = is_wanted, has_place
         self._size, self._digest = 0, hashlib.sha256()
 
     def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
         super().new_file(field_name, file_name, *args, **kwargs)
-        if not _is_wanted(self.request):
+        if not self._is_wanted:
             # Nothing is said: whoever is not known here is answered by the view, or by what stands before it.
             self._stop(None, drain=False)
         if self.taken is not None or field_name != FIELD:
             self._stop(InputInvalid(_("Send one file, in the field “file”."), field=FIELD))
-        if self._is_too_large:
+        if self.is_too_large:
             self._stop(_too_large())
+        if not self._has_place:
+            self._stop(_others(), drain=False)
         try:
             place = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115  # outlives this call
         except OSError:
@@ -259,6 +283,22 @@ def _has_key(request: HttpRequest) -> bool:
     except (NotAuthenticated, PermissionRefused):
         return False
     return True
+
+
+@contextmanager
+def _place(is_wanted: bool) -> Iterator[bool]:
+    """Whether there is a place for one upload more; it is taken until the block ends."""
+    taken = is_wanted and _places.acquire(blocking=False)
+    try:
+        yield taken
+    finally:
+        if taken:
+            _places.release()
+
+
+def _others() -> TooManyRequests:
+    text = _("Others upload just now. Try again in half a minute.")
+    return TooManyRequests(text, retry_after=_RETRY_AFTER)
 
 
 def _too_large() -> UploadTooLarge:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,11 +18,11 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.management.commands.demo import web_words
 from credentials.models import AuditEvent, Lease
 from credentials.services import audit_proof
 from tests import builders
-from tests.processes import ROOT, database_url, environment, free_ports
+from tests.processes import free_ports
+from tests.web_process import Web
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -101,38 +97,6 @@ def asking(borrower: Borrower) -> Iterator[None]:
         borrower.over.set()
         for client in clients:
             client.join()
-
-
-class Web:
-    """The web process as the demo starts it, on the tests' own database."""
-
-    def __init__(self, *, port: int, data_dir: Path, key_file: Path) -> None:
-        self.port = port
-        self.log = data_dir / "web.log"
-        (data_dir / "static").mkdir()  # whitenoise looks for it at start
-        self.surroundings = environment(
-            data_dir, DATABASE_URL=database_url(), CREDENTIALS_KEY_SOURCE=f"file:{key_file}"
-        )
-        self.process = self.start()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, *web_words(self.port)],
-                cwd=ROOT,
-                env=self.surroundings,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """SIGKILL to the whole group: granian would start a new worker in place of a killed one."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def restart(self) -> None:
-        self.process = self.start()
 
 
 @pytest.fixture

@@ -57,6 +57,9 @@ class UploadParser(MultiPartParser):
         except ParseError:
             raise FormMalformed from None
         if any(len(values) != 1 for _name, values in found.data.lists()):
+            for _name, files in found.files.lists():
+                for file in files:
+                    file.close()
             raise FormMalformed
         return DataAndFiles(found.data.dict(), found.files)
 

@@ -323,7 +323,7 @@ def _mistakes(error: Exception, rule: Rule) -> Iterator[dict[str, str]]:
     """Which fields are wrong, and how."""
     if isinstance(error, errors.InputInvalid) and error.field:
         yield {"field": error.field, "detail": str(error)}
-    elif isinstance(error, errors.AddressError):
+    elif isinstance(error, errors.AddressError | errors.UploadTooLarge):
         yield {"field": rule.field, "detail": str(error)}
     elif isinstance(error, drf.ValidationError):
         yield from _field_mistakes(error.get_codes(), field="")

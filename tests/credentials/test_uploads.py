@@ -304,12 +304,12 @@ def test_a_form_without_a_file_says_so(send: Send, body: bytes) -> None:
 
 def read(body: bytes, *, user: User, announced: int | None = None, clock: Any = None) -> HttpRequest:
     """A request whose form was read by the handler, as Django reads it."""
-    request = RequestFactory().post("/machine/", CONTENT_TYPE=MULTIPART)
+    length = str(len(body) if announced is None else announced)
+    more: dict[str, Any] = {"wsgi.input": io.BytesIO(body)}
+    request = RequestFactory().post("/machine/", CONTENT_TYPE=MULTIPART, CONTENT_LENGTH=length, **more)
     request.resolver_match, request.user = resolve("/machine/", __name__), user
-    request.META["CONTENT_LENGTH"] = str(len(body) if announced is None else announced)
-    handler = uploads.UploadHandler(request, **({"monotonic": clock} if clock else {}))
-    request.upload_handlers = [handler]
-    request._post, request._files = request.parse_file_upload(request.META, io.BytesIO(body))
+    request.upload_handlers = [uploads.UploadHandler(request, **({"monotonic": clock} if clock else {}))]
+    assert request.POST is not None  # which reads it
     return request
 
 

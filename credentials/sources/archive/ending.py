@@ -24,6 +24,8 @@ _ENTRY_SIGN: Final = b"PK\1\2"
 _FILE_SIGN: Final = b"PK\3\4"
 
 _COMMENT_LIMIT = 0xFFFF
+# libarchive looks for the end record in the last 16 KiB, and guesses from the beginning where it finds none.
+_COMMENT_TAKEN = 16_000
 _FULL = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
 
 
@@ -62,11 +64,11 @@ def _end_record(file: BinaryIO, tail: bytes) -> int:
         raise ContentRefused(
             Refusal.TRUNCATED if _at(file, 0, 4) in {_FILE_SIGN, _END_SIGN} else Refusal.NOT_A_ZIP
         )
-    if len(tail) - at < _END.size:
-        raise ContentRefused(Refusal.TRUNCATED)
     rest = len(tail) - at - _END.size - _comment_of(tail, at)
     if rest:
         raise ContentRefused(Refusal.TRAILING_DATA if rest > 0 else Refusal.TRUNCATED)
+    if _comment_of(tail, at) > _COMMENT_TAKEN:
+        raise ContentRefused(Refusal.TRAILING_DATA)
     other = tail.rfind(_END_SIGN, 0, at)
     while other >= 0:
         if _comment_of(tail, other) == len(tail) - other - _END.size:

@@ -42,19 +42,10 @@ def data_offsets(file: BinaryIO, records: Sequence[Record], directory: Directory
     ends = [records[number].offset for number in order[1:]] + [directory.start]
     if records[order[0]].offset:
         raise ContentRefused(Refusal.PREFIX_DATA)
-    for number, end in zip(order, ends, strict=True):
-        # Before any header is looked at: a bomb of overlapping entries is known by the directory alone.
-        if records[number].offset + _least(records[number]) > end:
-            raise ContentRefused(Refusal.OVERLAP, entry=shown(records[number].name))
     offsets = [0] * len(records)
     for number, end in zip(order, ends, strict=True):
         offsets[number] = _entry(file, records[number], end)
     return offsets
-
-
-def _least(record: Record) -> int:
-    """The bytes an entry takes at least."""
-    return _HEADER.size + len(record.raw_name) + record.packed
 
 
 def _entry(file: BinaryIO, record: Record, end: int) -> int:
@@ -73,25 +64,19 @@ def _entry(file: BinaryIO, record: Record, end: int) -> int:
         or extra is None
     ):
         raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
-    _check_name(record, extra.unicode_path)
+    # Some readers take the name from here, others from the directory; this raises unless it is the same.
+    names.decoded(record.raw_name, flags=record.flags, system=record.system, unicode_path=extra.unicode_path)
     start: int = record.offset + _HEADER.size + sum(lengths)
     gap = end - start - record.packed
     if gap < 0:
         raise ContentRefused(Refusal.OVERLAP, entry=shown(record.name))
-    is_told = _agrees(record, (crc, packed, size), extra.big_sizes)
-    _check_gap(file, record, start + record.packed, gap, is_told=is_told)
+    _check_facts(record, (crc, packed, size), extra.big_sizes)
+    _check_gap(file, record, start + record.packed, gap)
     return start
 
 
-def _check_name(record: Record, unicode_path: bytes | None) -> None:
-    """Some readers take the name from here, others from the directory."""
-    said = names.decoded(record.raw_name, flags=record.flags, system=record.system, unicode_path=unicode_path)
-    if said != record.name:
-        raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
-
-
-def _agrees(record: Record, told: tuple[int, int, int], big_sizes: bytes | None) -> bool:
-    """Whether the header tells checksum and sizes. It may leave them to the descriptor; what it tells must be true."""
+def _check_facts(record: Record, told: tuple[int, int, int], big_sizes: bytes | None) -> None:
+    """The header may leave checksum and sizes to a descriptor after the data; what it tells must be true."""
     crc, packed, size = told
     if big_sizes is not None:
         if len(big_sizes) != _BOTH_SIZES.size:
@@ -101,27 +86,26 @@ def _agrees(record: Record, told: tuple[int, int, int], big_sizes: bytes | None)
         size = big_size if size == _FULL else size
         if (big_size, big_packed) not in {(0, 0), (size, packed)}:
             raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
-    if (packed, size) == (record.packed, record.size) and crc == record.crc:
-        return True
-    if not record.flags & DESCRIPTOR or crc not in {0, record.crc}:
-        reason = Refusal.CHECKSUM_MISMATCH if crc != record.crc else Refusal.SIZE_MISMATCH
-        raise ContentRefused(reason, entry=shown(record.name))
-    if packed not in {0, record.packed} or size not in {0, record.size}:
+    unknown = {0} if record.flags & DESCRIPTOR else set()
+    if packed not in {record.packed, *unknown} or size not in {record.size, *unknown}:
         raise ContentRefused(Refusal.SIZE_MISMATCH, entry=shown(record.name))
-    return False
+    if crc not in {record.crc, *unknown}:
+        raise ContentRefused(Refusal.CHECKSUM_MISMATCH, entry=shown(record.name))
 
 
-def _check_gap(file: BinaryIO, record: Record, at: int, gap: int, *, is_told: bool) -> None:
-    """After an entry's data comes its descriptor or nothing.
+def _check_gap(file: BinaryIO, record: Record, at: int, gap: int) -> None:
+    """After an entry's data comes its descriptor, where one is announced, and nothing else.
 
-    Nothing is allowed where the header told everything: some tools announce a descriptor for folders and then
-    write none. Padding is not: what no reader looks at is where another archive would hide, and no common tool
-    writes any.
+    Padding is not taken: what no reader looks at is where another archive would hide, and no common tool writes any.
     """
-    if not gap and (is_told or not record.flags & DESCRIPTOR):
+    if not record.flags & DESCRIPTOR:
+        if gap:
+            raise ContentRefused(Refusal.HIDDEN_DATA, entry=shown(record.name))
         return
-    if not record.flags & DESCRIPTOR or gap not in _DESCRIPTORS:
-        raise ContentRefused(Refusal.HIDDEN_DATA, entry=shown(record.name))
+    if gap not in _DESCRIPTORS:
+        raise ContentRefused(
+            Refusal.HIDDEN_DATA if gap else Refusal.HEADER_MISMATCH, entry=shown(record.name)
+        )
     file.seek(at)
     descriptor = file.read(gap)
     if gap in _SIGNED and not descriptor.startswith(_DESCRIPTOR_SIGN):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
@@ -35,10 +36,13 @@ def open_archive(
     directory = ending.find(file, size)
     _check_directory(directory, limits)
     found = list(records.read(file, directory))
+    if not subdirectory:
+        planning.check_number(found, limits)
     offsets = layout.data_offsets(file, found, directory)
     plan = planning.plan(found, limits=limits, unwrap=unwrap, subdirectory=subdirectory)
-    for number in plan.links:
-        _check_link(file, found[number], offsets[number])
+    for record, offset in zip(found, offsets, strict=True):
+        if stat.S_ISLNK(record.mode):
+            _check_link(file, record, offset)
     return ZipContent(file, plan, found, offsets)
 
 

@@ -36,11 +36,9 @@ class Taken:
 
 @dataclass(slots=True)
 class Plan:
-    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty;
-    ``links`` are the places in the directory of the links that are left out."""
+    """What will be taken and what is remarked. ``unwrapped`` is the folder that stood around everything, or empty."""
 
     taken: list[Taken] = field(default_factory=list)
-    links: list[int] = field(default_factory=list)
     remarks: list[Remarked] = field(default_factory=list)
     unwrapped: str = ""
 
@@ -64,6 +62,19 @@ def plan(records: Sequence[Record], *, limits: ContentLimits, unwrap: bool, subd
     return found
 
 
+def check_number(records: Iterable[Record], limits: ContentLimits) -> None:
+    """Refuse an archive of too many files by a glance at the names alone, before anything else of it is looked at."""
+    files = sum(
+        not record.name.endswith("/")
+        and not record.name.startswith(f"{_RESOURCE_FORKS}/")
+        and not stat.S_ISLNK(record.mode)
+        and ".git" not in record.name
+        for record in records
+    )
+    if files > limits.files:
+        raise ContentRefused(Refusal.TOO_MANY_FILES, limit=limits.files)
+
+
 def _judged(records: Iterable[Record]) -> Plan:
     found, tree, left_out = Plan(), Names(), set[tuple[str, Remark]]()
     for number, record in enumerate(records):
@@ -82,7 +93,6 @@ def _judged(records: Iterable[Record]) -> Plan:
             tree.add(path, entry=name)
             if stat.S_ISLNK(record.mode):
                 left_out.add((path, Remark.SYMLINK))
-                found.links.append(number)
             else:
                 _take(found, path, number, name)
     found.remarks += [Remarked(path=path, remark=remark) for path, remark in left_out]
@@ -116,8 +126,12 @@ def is_executable(record: Record) -> bool:
 
 
 def _unwrap(found: Plan) -> None:
-    tops = {taken.path.partition("/")[0] if "/" in taken.path else "" for taken in found.taken}
-    if len(tops) != 1 or "" in tops:
+    """Take the folder away that stands around everything: around what is left out too, or it would be gone from a
+    project whose files lie in one folder beside its ``.git``."""
+    everything = [taken.path for taken in found.taken]
+    everything += [said.path for said in found.remarks if said.remark != Remark.RESOURCE_FORK]
+    tops = {path.partition("/")[0] if "/" in path else "" for path in everything}
+    if len(tops) != 1 or "" in tops or not found.taken:
         return
     found.unwrapped = tops.pop()
     below = _below(found, found.unwrapped)
@@ -149,7 +163,6 @@ def _below(found: Plan, folder: str) -> Plan:
             if said.path.startswith(start)
         ],
         unwrapped=found.unwrapped,
-        links=found.links,
     )
     if not below.taken and not below.remarks:
         raise SubdirectoryNotFound("the archive has no such folder")

@@ -44,6 +44,7 @@ OLDEST_GIT: Final = (2, 37)
 """The first to know ``http.curloptResolve``; an older one would pass over the checked addresses in silence."""
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_NEVER_IN_BLOCKS = 2**64 - 1
 _LOGIN_LIMIT = 16 * 1024
 # Where git reads a repository's configuration although it was asked about another one: nowhere.
 _NO_SUCH_PLACE = "/nonexistent"
@@ -236,10 +237,10 @@ def _settings(pins: str, ca_bundle: str | None, *, is_away: bool) -> Iterator[st
         "core.symlinks=false",
         # A file that is to come is put together in memory, whose limit a bomb meets at once; one that is there
         # already is read in blocks.
-        f"core.bigFileThreshold={'4g' if is_away else '16m'}",
+        f"core.bigFileThreshold={_NEVER_IN_BLOCKS if is_away else '16m'}",
         "core.deltaBaseCacheLimit=32m",
         "core.packedGitWindowSize=8m",
-        "core.packedGitLimit=64m",
+        "core.packedGitLimit=32m",
         "core.commitGraph=false",
         "pack.threads=1",
         "transfer.fsckObjects=true",

@@ -45,13 +45,15 @@ class Messages:
 
     def _without_progress(self, text: bytes) -> bytes:
         """Without those parts that a return ended and that are nothing but progress."""
+        is_own = not text.startswith(_HOST)
         *parts, rest = text.split(b"\r")
-        return b"\r".join([*(part for part in parts if part and not self._is_progress(part)), rest])
+        kept = [part for part in parts if part and not self._is_progress(part, is_own=is_own)]
+        return b"\r".join([*kept, rest])
 
-    def _is_progress(self, part: bytes) -> bool:
+    def _is_progress(self, part: bytes, *, is_own: bool) -> bool:
         match = _STEP.fullmatch(part)
         if match is None:
             return False
-        if part.startswith(_RECEIVING) and match["total"]:
+        if is_own and part.startswith(_RECEIVING) and match["total"]:
             self.done, self.total = int(match["done"]), int(match["total"])
         return True

@@ -12,22 +12,18 @@ from credentials.verdicts.refusals import Refusal
 
 _DISK: Final = ("no space left on device", "disk quota exceeded", "read-only file system")
 _TOO_LARGE: Final = ("file too large", "died of signal 25")
-_MEMORY: Final = ("out of memory", "mmap failed", "object too large", "exceeds the limit")
-_TIME: Final = ("died of signal 9", "died of signal 24")
+_MEMORY: Final = ("out of memory", "mmap failed", "data too large to fit", "size_t overflow")
+_SILENCE: Final = "fatal: fetch-pack: invalid index-pack output"
 # https://git-scm.com/docs/git-fsck, "fsck messages", where another way to say it is plainer.
 _FSCK: Final = {
     "hasDotgit": Refusal.GIT_FOLDER,
     "hasDot": Refusal.PATH_TRAVERSAL,
     "hasDotdot": Refusal.PATH_TRAVERSAL,
-    "fullPathname": Refusal.PATH_BACKSLASH,
-    "emptyName": Refusal.PATH_EMPTY,
     "duplicateEntries": Refusal.DUPLICATE,
-    "largePathname": Refusal.PATH_TOO_LONG,
 }
 _INVALID: Final = (
     "fsck error",
     "bad object",
-    "bad pack",
     "pack is corrupted",
     "pack has bad",
     "pack has junk",
@@ -64,9 +60,9 @@ def problem_in(text: str, limits: ContentLimits) -> ImportProblem | None:
 
 
 def is_out_of_time(text: str) -> bool:
-    """Whether a part of git was ended because it had used up its time on the processor."""
+    """Whether the part of git that opens a pack ended without a word: it had used up its time on the processor."""
     own, _said = voices(text)
-    return _has(own.lower(), _TIME)
+    return [line for line in own.split("\n") if line.startswith(("fatal:", "error:"))] == [_SILENCE]
 
 
 def is_lost(text: str) -> bool:

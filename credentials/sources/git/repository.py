@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from credentials.errors import ContentRefused, ProviderUnreachable, StorageUnavailable, TimeExceeded
+from credentials.errors import ContentRefused, StorageUnavailable, TimeExceeded
 from credentials.sources.child import Limits, Running
 from credentials.sources.content import ContentLimits, Progress
 from credentials.sources.git import invocation, refusals
@@ -52,10 +51,8 @@ class Repository:
         return left
 
     def watch(self) -> None:
-        """Tell how far it is; raises ContentRefused where more lies on the disk than may."""
+        """Tell how far it is."""
         self._progress(self._messages.done, self._messages.total)
-        if self.path.exists():
-            _check_disk(self.path / "objects", most=2 * self._pack_bytes, limit=self.limits.bytes)
 
     def create(self, *, object_format: str) -> None:
         """Make it. ``object_format`` is ``sha1`` or ``sha256``. Raises StorageUnavailable."""
@@ -73,7 +70,7 @@ class Repository:
         Raises TimeExceeded, and what :func:`credentials.sources.git.invocation.started` raises.
         """
         words = ["fetch", "--progress", f"--depth={depth}", "--no-tags", "--no-recurse-submodules"]
-        words += ["--no-write-fetch-head", "--no-auto-maintenance", "--no-show-forced-updates"]
+        words += ["--no-write-fetch-head", "--no-auto-maintenance"]
         words += [f"--filter={leaving_out}"] if leaving_out else []
         words += ["--end-of-options", invocation.canonical_url(journey.remote), *refspecs]
         limits = self._limits(file_bytes=self._pack_bytes, output_bytes=_ANSWER_BYTES)
@@ -130,7 +127,11 @@ class Repository:
     @contextmanager
     def lines(self, lines: Iterable[str]) -> Iterator[IO[bytes]]:
         """A file that holds these lines and has no name. Raises StorageUnavailable."""
-        with tempfile.TemporaryFile(dir=self.path) as file:
+        try:
+            file = tempfile.TemporaryFile(dir=self.path)  # noqa: SIM115  # closed below
+        except OSError as problem:
+            raise StorageUnavailable("the disk takes nothing at present") from problem
+        with file:
             try:
                 file.writelines(f"{line}\n".encode() for line in lines)
                 file.seek(0)
@@ -173,21 +174,3 @@ class Repository:
 
     def _time_exceeded(self) -> TimeExceeded:
         return TimeExceeded(limit=round(self._seconds))
-
-
-def _check_disk(objects: Path, *, most: int, limit: int) -> None:
-    """Git keeps what it fetches in one file, whose size is limited. Objects in files of their own come by the
-    protocol of old, which is not spoken here: there, a host decides how many there are."""
-    taken = 0
-    for folder, folders, files in os.walk(objects):
-        if any(len(name) == 2 for name in folders):  # noqa: PLR2004  # the first two digits of an id
-            raise ProviderUnreachable(
-                "the host did not answer as a Git host", evidence="git fetch: no Git answer"
-            )
-        for name in files:
-            try:
-                taken += os.lstat(os.path.join(folder, name)).st_size
-            except FileNotFoundError:  # git has just given it its final name
-                continue
-    if taken > most:
-        raise ContentRefused(Refusal.TOO_MANY_BYTES, limit=limit)

@@ -48,7 +48,7 @@ def find(journey: Journey, ref: str, *, timeout_seconds: float, watch: Watch | N
     """
     if _COMMIT.fullmatch(ref):
         return Wanted(ref="", commit=ref.lower())
-    names = _names(ref)
+    names = full_names(ref)
     seconds = min(timeout_seconds, ANSWER_SECONDS)
     found = remote_refs.ask(journey, names, timeout_seconds=seconds, watch=watch)
     if not ref:
@@ -61,7 +61,7 @@ def find(journey: Journey, ref: str, *, timeout_seconds: float, watch: Watch | N
     raise RefNotFound(_("The repository has no branch and no tag of this name. Choose one that it has."))
 
 
-def _names(ref: str) -> tuple[str, ...]:
+def full_names(ref: str) -> tuple[str, ...]:
     """The full names that ``ref`` may mean, the likelier first."""
     if not ref:
         return ()

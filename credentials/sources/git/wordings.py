@@ -146,6 +146,7 @@ _NOT_GIT = (
     "unexpected disconnect",
     "early eof",
     "rpc failed",
+    "dumb http transport",
     "unable to access",
 )
 _STATUS = re.compile(r"The requested URL returned error: ([1-5][0-9]{2})\b")

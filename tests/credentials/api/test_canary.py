@@ -14,11 +14,12 @@ import yaml
 from django.contrib.auth.models import User
 from django.test import Client
 
-from credentials.models import AuditEvent, Credential, IdempotencyRecord, Lease
+from credentials.models import AuditEvent, Credential, IdempotencyRecord, Import, Lease, Library
 from tests import builders
+from tests.credentials.api import shelf
 from tests.credentials.api.conftest import Call
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("waiting")]
 
 CANARY = "ghp_" + "C4n4ry" * 6
 # As some hosts write theirs: nothing tells it from any other word, so only its place can.
@@ -36,10 +37,23 @@ GOOD: dict[str, dict[str, Any]] = {
     "leases_create": {"user": "alice", "host": "github", "purpose": "import 42"},
     "leases_report": {"outcome": "accepted"},
     "users_offboard": {"reason": "left"},
+    "imports_create": {"user": "alice", "library": "cases", "repository_url": shelf.REPOSITORY},
+    "libraries_rename": {"name": "cases"},
 }
 
 # Where people write what they like, and read it again.
-WORDS = {"label", "username", "purpose", "reference", "detail", "reason"}
+WORDS = {
+    "library",
+    "name",
+    "ref",
+    "subdirectory",
+    "label",
+    "username",
+    "purpose",
+    "reference",
+    "detail",
+    "reason",
+}
 
 
 def fields() -> Iterator[tuple[str, str, str, str]]:
@@ -66,6 +80,8 @@ def kept() -> str:
         *AuditEvent.objects.values(),
         *Lease.objects.values(),
         *IdempotencyRecord.objects.values(),
+        *Import.objects.values(),
+        *Library.objects.values(),
         *Credential.objects.values("label", "email", "username", "account_name", "status_detail"),
     ]
     return "\n".join(map(str, rows))
@@ -86,7 +102,9 @@ def test_no_field_of_any_body_is_repeated_logged_or_kept(
     credential = builders.credential(alice, builders.host())
     _, key = builders.client()
     lease = call(key, "POST", "/leases/", GOOD["leases_create"]).json()["id"]
-    address = path.removeprefix("/api/v1").format(credential_id=credential.pk, lease_id=lease, user="alice")
+    address = path.removeprefix("/api/v1").format(
+        credential_id=credential.pk, lease_id=lease, user="alice", library_id=shelf.library(alice).pk
+    )
 
     for shape in SHAPES:
         response = call(key, method, address, {**GOOD[operation], field: shape})
@@ -133,7 +151,8 @@ def test_what_is_of_a_wrong_type_is_not_repeated_even_where_nobody_would_know_it
     credential = builders.credential(alice, builders.host())
     _, key = builders.client()
     lease = call(key, "POST", "/leases/", GOOD["leases_create"]).json()["id"]
-    address = path.format(credential_id=credential.pk, lease_id=lease, user="alice")
+    library = shelf.library(alice)
+    address = path.format(credential_id=credential.pk, lease_id=lease, user="alice", library_id=library.pk)
     browser = Client(raise_request_exception=False)
     browser.force_login(alice)
     headers = {"Authorization": f"Bearer {key.reveal()}"} if by == "key" else {}
@@ -155,6 +174,8 @@ def test_no_address_query_or_header_is_repeated_or_logged(
     credential = builders.credential(alice, builders.host())
     _, key = builders.client()
 
+    snapshot = shelf.snapshot(shelf.library(alice))
+
     for response in (
         *(
             call(key, "GET", f"/credentials/?{name}={CANARY}")
@@ -170,6 +191,19 @@ def test_no_address_query_or_header_is_repeated_or_logged(
                 ("organizations", CANARY),
             )
         ),
+        *(
+            call(key, "GET", f"{address}?{name}={CANARY}")
+            for address, name in (
+                *(("/imports/", name) for name in ("user", "library", "state", "cursor", CANARY)),
+                *(("/libraries/", name) for name in ("user", "cursor")),
+                (f"/libraries/{snapshot.library_id}/difference/", "from"),
+                (f"/libraries/{snapshot.library_id}/difference/", "to"),
+                *((f"/snapshots/{snapshot.pk}/files/", name) for name in ("prefix", "limit", "cursor")),
+            )
+        ),
+        call(key, "GET", f"/snapshots/{snapshot.pk}/", **{"If-None-Match": CANARY}),
+        call(key, "GET", f"/snapshots/{CANARY}/archive/"),
+        call(key, "POST", "/imports/", CANARY.encode(), **{"Content-Type": f"multipart/form-data; {CANARY}"}),
         call(key, "GET", f"/credentials/{CANARY}/"),
         call(key, "GET", f"/{CANARY}/"),
         call(None, "GET", "/hosts/", Authorization=f"Bearer {CANARY}"),

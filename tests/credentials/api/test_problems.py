@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InternalError, OperationalError
 from django.http import Http404
 from django.test import Client
@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf
 
 from credentials import errors
 from credentials.api.bodies import verdict_body
+from credentials.api.parsing import FormMalformed
 from credentials.api.problems import problem_response
 from credentials.services import audit, hosts, vault
 from credentials.verdicts import Check, VerdictCode
@@ -61,6 +62,13 @@ TABLE: tuple[tuple[Exception, int, str, bool], ...] = (
     (errors.KeySourceUnsafe("/etc/ring"), 503, "key_source_unsafe", False),
     (errors.EnvelopeInvalid(CANARY), 500, "envelope_invalid", False),
     (errors.ConfigurationError("/etc/ring"), 500, "internal_error", False),
+    (errors.UploadTooLarge("Too large.", limit=1), 413, "upload_too_large", False),
+    (errors.QuotaExceeded("Used up.", whose="user", limit=1), 429, "quota_exceeded", True),
+    (errors.QuotaExceeded("Used up.", whose="everybody", limit=1), 507, "quota_exceeded", True),
+    (errors.StorageUnavailable("Full."), 503, "storage_unavailable", True),
+    (errors.ImportProblem("No."), 422, "import_problem", False),
+    (FormMalformed(CANARY), 400, "malformed", False),
+    (RequestDataTooBig(CANARY), 413, "body_too_large", False),
     (errors.ProviderUnreachable("Away."), 503, "host_unreachable", True),
     (errors.ProviderAnswerUnexpected("Odd."), 503, "unknown", True),
     (errors.ProviderRateLimited("Wait.", retry_after=timedelta(seconds=7)), 503, "rate_limited", True),

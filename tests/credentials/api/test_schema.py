@@ -29,6 +29,18 @@ OPERATIONS = {
     "/api/v1/leases/": {"post"},
     "/api/v1/leases/{lease_id}/": {"get", "delete"},
     "/api/v1/leases/{lease_id}/report/": {"post"},
+    "/api/v1/imports/": {"get", "post"},
+    "/api/v1/imports/{import_id}/": {"get"},
+    "/api/v1/imports/{import_id}/cancel/": {"post"},
+    "/api/v1/imports/{import_id}/retry/": {"post"},
+    "/api/v1/libraries/": {"get"},
+    "/api/v1/libraries/{library_id}/": {"get", "patch", "delete"},
+    "/api/v1/libraries/{library_id}/update/": {"post"},
+    "/api/v1/libraries/{library_id}/snapshots/": {"get"},
+    "/api/v1/libraries/{library_id}/difference/": {"get"},
+    "/api/v1/snapshots/{snapshot_id}/": {"get"},
+    "/api/v1/snapshots/{snapshot_id}/files/": {"get"},
+    "/api/v1/snapshots/{snapshot_id}/archive/": {"get"},
     "/api/v1/users/{user}/offboard/": {"post"},
 }
 
@@ -90,7 +102,12 @@ def test_creating_calls_take_an_idempotency_key(described: dict[str, Any]) -> No
         for operation in operations.values()
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
     }
-    assert taking == {"/api/v1/credentials/", "/api/v1/leases/", "/api/v1/users/{user}/offboard/"}
+    assert taking == {
+        "/api/v1/credentials/",
+        "/api/v1/imports/",
+        "/api/v1/leases/",
+        "/api/v1/users/{user}/offboard/",
+    }
 
 
 def test_no_answer_but_a_lease_can_hold_a_secret(described: dict[str, Any]) -> None:
@@ -111,7 +128,7 @@ def test_a_body_is_closed_and_a_token_is_only_written(described: dict[str, Any])
         for name, schema in described["components"]["schemas"].items()
         if name.endswith("InputRequest")
     }
-    assert len(bodies) == 8
+    assert len(bodies) == 11
     for schema in bodies.values():
         assert schema["additionalProperties"] is False
         assert schema["properties"].get("token", {"writeOnly": True})["writeOnly"] is True

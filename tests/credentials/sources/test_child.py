@@ -6,14 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from credentials.sources import child
-from credentials.sources.child import Limits, Outcome
+from credentials.sources.child import Limits, Outcome, Running
 from tests.credentials.sources.git_server import processes_with
 
 LIMITS = Limits(cpu_seconds=5, memory_bytes=1 << 29, file_bytes=1000, output_bytes=1000)
@@ -165,3 +167,88 @@ def test_open_files_of_ours_are_closed_whatever_happens(monkeypatch: pytest.Monk
     with pytest.raises(FileNotFoundError):
         run("pass")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- Read while it works ------------------------------------------------------------------------------
+
+
+def started(program: str, *, seconds: float = 10, **options: Any) -> AbstractContextManager[Running]:
+    return child.started(
+        [sys.executable, "-I", "-S", "-c", program],
+        environment={},
+        limits=replace(LIMITS, output_bytes=1 << 30),
+        deadline=time.monotonic() + seconds,
+        **options,
+    )
+
+
+def test_output_comes_as_it_is_printed_and_nothing_is_kept() -> None:
+    program = "import time\nfor n in range(3): print(n, flush=True); time.sleep(.2)"
+    times = []
+    with started(program) as running:
+        for block in running.blocks():
+            times.append((block, time.monotonic()))
+        said = running.outcome()
+    assert [block for block, _time in times] == [b"0\n", b"1\n", b"2\n"]
+    assert times[2][1] - times[0][1] > 0.3
+    assert (said.status, said.output) == (0, b"")
+
+
+def test_a_program_waits_for_whoever_reads_slowly() -> None:
+    program = "import sys\nfor _ in range(100): sys.stdout.buffer.write(b'x' * 100_000)"
+    with started(program) as running:
+        blocks = running.blocks()
+        first = next(blocks)
+        time.sleep(0.3)
+        assert running.outcome().status is None
+        assert len(first) + sum(map(len, blocks)) == 10_000_000
+        assert running.outcome().status == 0
+
+
+def test_a_program_reads_what_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "input").write_bytes(b"one\ntwo\n" * 50_000)
+    program = (
+        "import os, sys; print(len(sys.stdin.read()), sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
+    )
+    reading, writing = os.pipe()
+    os.close(writing)
+    source = os.open(tmp_path / "input", os.O_RDONLY)
+    with started(program, source=source, inherited=(reading,)) as running:
+        assert b"".join(running.blocks()) == b"400000 [0, 1, 2, 3, 4]\n"
+    os.close(source)
+    os.close(reading)
+
+
+def test_without_anything_given_there_is_nothing_to_read() -> None:
+    with started("import sys; print(repr(sys.stdin.read()))") as running:
+        assert b"".join(running.blocks()) == b"''\n"
+
+
+def test_it_is_watched_although_nothing_arrives_and_whoever_watches_may_end_it() -> None:
+    mark = f"child-{time.monotonic_ns()}"
+    times: list[float] = []
+
+    def watch() -> None:
+        times.append(time.monotonic())
+        if len(times) == 4:
+            raise KeyboardInterrupt
+
+    program = f"import time; mark = '{mark}'; time.sleep(60)"
+    with pytest.raises(KeyboardInterrupt), started(program, watch=watch) as running:
+        list(running.blocks())
+    assert all(later - earlier < 0.6 for earlier, later in pairwise(times))
+    assert processes_with(mark) == {}
+
+
+def test_a_reader_that_fails_ends_the_program() -> None:
+    mark = f"child-{time.monotonic_ns()}"
+    with pytest.raises(ZeroDivisionError), started(f"mark = '{mark}'\nwhile True: print('x')") as running:
+        next(len(block) // 0 for block in running.blocks())
+    assert processes_with(mark) == {}
+
+
+def test_what_is_sifted_out_of_its_errors_is_not_kept() -> None:
+    program = "import sys; [print('noise' * 100, file=sys.stderr) for _ in range(99)]; print('end', file=sys.stderr)"
+    with started(program, sift=lambda data: data.replace(b"noise", b"").replace(b"\n", b"")) as running:
+        list(running.blocks())
+        assert running.outcome().errors == b"end"

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from credentials.errors import Conflict
 from credentials.models import AuditEvent, Import, ImportState, Snapshot, StoredTree
+from credentials.providers.tokens import Kind
 from credentials.services.imports import requests
 from credentials.services.imports.outcomes import verdict_of
 from credentials.services.libraries import snapshots
@@ -107,7 +108,7 @@ def test_what_stands_in_the_way_is_kept_as_its_verdict(
     place: str, code: str, sandbox: RunningSandbox, alice: User
 ) -> None:
     host = builders.sandbox_host(sandbox, "github")
-    stored.store(sandbox, alice, host, kind=stored.Kind.OAUTH, scopes=["repo", "read:org"])
+    stored.store(sandbox, alice, host, kind=Kind.OAUTH, scopes=["repo", "read:org"])
     job = ran(by_git(alice, f"{host.web_url}/{place}"))
     verdict = verdict_of(job)
     assert job.state == ImportState.FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from credentials.verdicts.refusals import Refusal
 from tests.credentials.sources.archive.building import (
     DESCRIPTOR,
+    FOLDER,
     FULL,
     FULL_SHORT,
     STORED,
@@ -69,7 +70,7 @@ SIZES = (
         [Refusal.SIZE_MISMATCH],
         "a",
     ),
-    Case("bomb of overlapping entries", overlapping(1000, MIB), Refusal.OVERLAP),
+    Case("bomb of overlapping entries", overlapping(40, MIB), Refusal.OVERLAP),
     Case("overlapping entries, few", overlapping(3, 10), Refusal.OVERLAP),
     Case("smaller than it says", lying(size=24), [Refusal.SIZE_MISMATCH], "hi.txt"),
     Case("larger than it says", lying(size=22), [Refusal.SIZE_MISMATCH], "hi.txt"),
@@ -95,9 +96,14 @@ SIZES = (
     Case("wrong size before a true descriptor", late("signed", size=22), Refusal.SIZE_MISMATCH),
     Case("descriptor missing", late(b"", flags=DESCRIPTOR, size=0), Refusal.HEADER_MISMATCH),
     Case(
+        "descriptor of a folder missing",
+        build(Item(name="a/", mode=FOLDER, method=STORED, flags=DESCRIPTOR), HI),
+        Refusal.HEADER_MISMATCH,
+    ),
+    Case(
         "descriptor missing, sizes too",
         build(Item(name="a", content=DATA, flags=DESCRIPTOR, local={"crc": 0, "packed": 0, "size": 0})),
-        Refusal.HIDDEN_DATA,
+        Refusal.HEADER_MISMATCH,
     ),
     Case(
         "packed data are noise",
@@ -218,6 +224,7 @@ FRAME = (
     ),
     Case("times without a time", lying(extra=extra(0x5455, b"")), Refusal.DIRECTORY_INVALID),
     Case("four bytes after the extra fields", lying(extra=b"\1"), Refusal.DIRECTORY_INVALID),
+    Case("a comment of 16,001 bytes", build(HI, shape=Shape(comment=b"x" * 16_001)), Refusal.TRAILING_DATA),
     Case(
         "an ending in the comment",
         build(HI, shape=Shape(comment=build(BYE)[-22:])),

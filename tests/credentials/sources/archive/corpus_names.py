@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from credentials.verdicts.refusals import Refusal, Remark
 from tests.credentials.sources.archive.building import (
-    DESCRIPTOR,
     FAT,
     FOLDER,
     FULL,
@@ -42,6 +41,7 @@ ORDINARY = (
     ),
     Case("folder as in Java, packed to two bytes", build(Item(name="a/"), Item(name="a/b")), ("a/b",)),
     Case("comment of the whole", build(HI, shape=Shape(comment=b"8f3c" * 10)), ("hi.txt",)),
+    Case("comment of 16,000 bytes", build(HI, shape=Shape(comment=b"x" * 16_000)), ("hi.txt",)),
     Case("comment of an entry", lying(local=False, comment=b"PK\1\2"), ("bye.txt", "hi.txt")),
     Case("other order", build(HI, BYE), ("bye.txt", "hi.txt")),
     Case("descriptor with its signature", late("signed"), ("bye.txt", "hi.txt")),
@@ -52,11 +52,6 @@ ORDINARY = (
         "descriptor after the facts",
         late("signed", crc=CRC, packed=len(PACKED), size=23),
         ("bye.txt", "hi.txt"),
-    ),
-    Case(
-        "descriptor announced, none there, the header says all",
-        build(Item(name="a/", mode=FOLDER, method=STORED, flags=DESCRIPTOR), HI),
-        ("hi.txt",),
     ),
     Case("big end record without need", build(HI, shape=Shape(is_big=True)), ("hi.txt",)),
     Case(
@@ -126,6 +121,23 @@ NAMES = (
         "the same in the directory alone",
         named(CAFE_437, system=FAT, mode=0, central={"extra": unicode_path(CAFE_437, "caf\u00e9.txt")}),
         Refusal.PATH_ENCODING,
+    ),
+    Case(
+        "code page 437 with another name in Unicode",
+        named(
+            CAFE_437,
+            system=FAT,
+            mode=0,
+            local={"extra": unicode_path(CAFE_437, "caf\u00e8.txt")},
+            central={"extra": unicode_path(CAFE_437, "caf\u00e8.txt")},
+        ),
+        Refusal.HEADER_MISMATCH,
+    ),
+    Case(
+        "name in Unicode that is none",
+        lying(extra=unicode_path(b"hi.txt", "hi.txt")[:-1] + b"\xff"),
+        Refusal.PATH_ENCODING,
+        "hi.txt",
     ),
     Case(
         "another name in Unicode",
@@ -235,8 +247,14 @@ LEFT_OUT = (
         "ln",
     ),
     Case(
-        "link to 5,000 letters",
-        build(HI, Item(name="ln", content=b"a" * 5000, mode=LINK)),
+        "link to 4,096 letters",
+        build(HI, Item(name="ln", content=b"a" * 4096, mode=LINK, method=STORED)),
+        ("hi.txt",),
+        remarks=(("ln", Remark.SYMLINK),),
+    ),
+    Case(
+        "link to 4,097 letters",
+        build(HI, Item(name="ln", content=b"a" * 4097, mode=LINK, method=STORED)),
         Refusal.DATA_INVALID,
     ),
     Case("device", named("a", mode=0o060660), Refusal.DEVICE, "a"),

@@ -40,6 +40,12 @@ def bsdtar(archive: Path) -> list[str]:
     return sorted(line.decode("utf-8", "replace") for line in plain)
 
 
+def is_zip_to_bsdtar(archive: Path) -> bool:
+    """Whether bsdtar reads it as ZIP at all. It tries every format it knows, and takes a ZIP archive whose first file
+    holds little but zeros for one of tar."""
+    return b"Archive Format: ZIP" in _said("bsdtar", "-tvvf", str(archive))
+
+
 def bsdtar_sizes(archive: Path) -> list[int]:
     """Sizes as ``bsdtar -tv`` prints them, sorted."""
     return sorted(int(line.split()[4]) for line in _said("bsdtar", "-tvf", str(archive)).splitlines())
@@ -77,4 +83,4 @@ def as_if_from_unix(data: bytes) -> bytes:
 
 def _said(*command: str) -> bytes:
     done = subprocess.run(command, capture_output=True, check=False, env=_ENVIRONMENT, timeout=60)
-    return done.stdout
+    return done.stdout + (done.stderr if "-tvvf" in command else b"")

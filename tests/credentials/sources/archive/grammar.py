@@ -75,6 +75,8 @@ PARTS: Final = (
         "~",
         "._x",
         "*?",
+        "n" * 256,
+        "/".join("d" * 41),
     ),
 )
 _ORDINARY_PARTS: Final = 11

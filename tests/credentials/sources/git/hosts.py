@@ -11,11 +11,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
+from credentials.errors import ForgekeyError
 from credentials.sources.content import ContentLimits
 from credentials.sources.git import GitContent
 from credentials.sources.git.fetch import fetch
 from tests.credentials.providers.loopback import Reply, Script, Seen, Server
-from tests.credentials.sources.git_server import FLUSH, RESULT, login, pkt, remote_at, v2_advertisement
+from tests.credentials.sources.git_server import (
+    FLUSH,
+    RESULT,
+    TOKEN,
+    login,
+    pkt,
+    processes_with,
+    remote_at,
+    v2_advertisement,
+)
 
 LIMITS = ContentLimits(files=1000, bytes=4 << 20, file_bytes=1 << 20)
 ENVIRONMENT = {
@@ -35,6 +47,8 @@ class Workshop:
         self.path = path
         words = ["--quiet", "--bare", "--template=", "--initial-branch=main"]
         self.run("init", *words, f"--object-format={object_format}", str(path), where=Path("/"))
+        with (path / "config").open("a") as config:  # packing takes most of a test's time otherwise
+            config.write("[core]\n\tcompression = 0\n[pack]\n\tcompression = 0\n\twindow = 0\n")
 
     def run(self, *words: str, stdin: bytes = b"", where: Path | None = None) -> str:
         done = subprocess.run(
@@ -134,6 +148,18 @@ def fetched(
 
 def texts(content: GitContent) -> dict[str, bytes]:
     return {file.path: b"".join(blocks) for file, blocks in content.read()}
+
+
+def refused(server: Server, folder: Path, **options: str) -> ForgekeyError:
+    """The error of a fetch that fails, after which no file and no process is left."""
+    with pytest.raises(ForgekeyError) as caught:
+        fetched(server, folder, **options)  # type: ignore[arg-type]  # refs and folders, which are texts
+    assert list(folder.iterdir()) == []
+    assert processes_with(server.url) == {}
+    shown = repr([caught.value, caught.value.args, vars(caught.value)])
+    assert TOKEN not in shown
+    assert "\\x1b" not in shown
+    return caught.value
 
 
 # --- Packs by hand ------------------------------------------------------------------------------------
