@@ -124,7 +124,7 @@ for _task in TASKS:
 
 _life = ExitStack()
 _living: set[int] = set()
-_parents_end: list[int] = []
+_line: dict[str, int] = {}
 
 
 def _show_life() -> None:
@@ -138,14 +138,14 @@ def _show_life() -> None:
 
 def _open_line(**_: Any) -> None:
     """Before there are children: when its other end closes, with a word or by a kill, they know of the end."""
-    _parents_end[:] = os.pipe()
+    _line.update(zip(("read", "write"), os.pipe(), strict=True), parent=os.getpid())
 
 
 def _begin(**_: Any) -> None:
-    if _parents_end:
-        read_end, write_end = _parents_end
-        os.close(write_end)
-        threading.Thread(target=_wait_for_end, args=(read_end,), name="parent", daemon=True).start()
+    # Some pools have no children, and say the same.
+    if _line and _line["parent"] != os.getpid():
+        os.close(_line["write"])
+        threading.Thread(target=_wait_for_end, args=(_line["read"],), name="parent", daemon=True).start()
     _show_life()
 
 
@@ -161,9 +161,9 @@ def _end(**_: Any) -> None:
 def _shut_down(**_: Any) -> None:
     """A running import is put back instead of waited for."""
     claims.stop_all()
-    if _parents_end:
-        os.close(_parents_end[1])
-        _parents_end.clear()  # a second signal must not close what has the number by then
+    if _line:
+        os.close(_line["write"])
+        _line.clear()  # a second signal must not close what has the number by then
 
 
 def _leave_logging_alone(**_: Any) -> None:

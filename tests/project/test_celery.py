@@ -229,7 +229,7 @@ def test_an_import_whose_worker_is_killed_is_taken_up_by_another_worker(
         process.wait()
     released(place)
     assert recovery.recover(now=timezone.now()) >= 1
-    with worker(tmp_path, key_file, broker[1]):
+    with worker(tmp_path, key_file, broker[1], "-P", "solo"):
         wait_until(lambda: state_of(job) == "succeeded")
     assert (Import.objects.get().attempts, Snapshot.objects.count()) == (2, 1)
 

@@ -68,8 +68,11 @@ def subject_of(job: Import) -> Subject:
 def take(import_id: UUID, *, now: datetime) -> Claim | None:
     """Claim an import that waits; None where it does not, or where it has to go on waiting.
 
-    It waits for another import of its library, and where as many of its person's run as may.
+    It waits for another import of its library, and where as many of its person's run as may. A process that is
+    about to end takes none: it would only put it back, and find it again.
     """
+    if _stopping.is_set():
+        return None
     token = f"{processes.identity()}/{next(_numbers)}"
     # Active first: this process itself must not take it for given up in between.
     _active.add(token)

@@ -94,6 +94,8 @@ def test_an_import_of_a_process_that_ends_is_queued_at_once_for_another(
     monkeypatch.setattr(running, "_succeed", lambda job, *_: job.pulse.beat())
     try:
         queueing.run_import.call(str(job.pk))
+        # It must not take up again what it has just put back.
+        assert running.run(job.pk) == ()
     finally:
         claims._stopping.clear()
     assert (again(job).state, again(job).attempts, queued()) == ("queued", 0, [str(job.pk)])
