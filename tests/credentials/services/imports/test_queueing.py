@@ -17,6 +17,7 @@ from credentials.models import Import, Snapshot
 from credentials.services import queue
 from credentials.services.imports import claims, queueing, recovery, running
 from credentials.services.libraries import trees
+from credentials.services.processes import Watch
 from tests.credentials.services.imports.asked import again, by_zip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,7 +127,7 @@ def test_an_entry_is_put_back_however_many_workers_ended_over_it_for_its_row_cou
     Import.objects.filter(pk=job.pk).update(state="failed")
     DBTaskResult.objects.update(status="RUNNING", worker_ids=gone, started_at=timezone.now())
     silent = iter([0.0, 60.0])
-    watch = queue.Watch(lambda: next(silent))
+    watch = Watch(lambda: next(silent))
     for restarted in (0, 1):
         assert queue.restart_abandoned(now=timezone.now(), watch=watch) == restarted
     queueing.run_import.call(queued()[0])
