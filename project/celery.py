@@ -28,7 +28,7 @@ if not apps.ready:
 
 from credentials.conf import conf  # Django must know its apps before
 from credentials.services import processes  # as above
-from credentials.services.imports import claims  # as above
+from credentials.services.imports import pulse  # as above
 from credentials.services.imports.queueing import run_import  # as above
 from credentials.services.processes import Kind  # as above
 from credentials.services.queue import verify_credential  # as above
@@ -151,7 +151,7 @@ def _begin(**_: Any) -> None:
 
 def _wait_for_end(read_end: int) -> None:
     os.read(read_end, 1)
-    claims.stop_all()
+    pulse.stop_all()
 
 
 def _end(**_: Any) -> None:
@@ -160,7 +160,7 @@ def _end(**_: Any) -> None:
 
 def _shut_down(**_: Any) -> None:
     """A running import is put back instead of waited for."""
-    claims.stop_all()
+    pulse.stop_all()
     if _line:
         os.close(_line["write"])
         _line.clear()  # a second signal must not close what has the number by then

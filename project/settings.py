@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
@@ -146,10 +147,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-_queue: dict[str, object] = {
-    "BACKEND": "django_tasks_db.DatabaseBackend",
-    "QUEUES": ["default", "imports"],
-}
+_queue: dict[str, Any] = {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
 TASKS = {"default": _queue}
 _broker = env.task_queue("TASK_QUEUE_URL")
 if _broker:

@@ -22,7 +22,7 @@ from django_tasks_db.management.commands.db_worker import Worker
 from credentials.management.supervisor import Supervisor
 from credentials.services import duties, processes, queue
 from credentials.services.duties import PeriodicDuty, Result
-from credentials.services.imports import claims
+from credentials.services.imports import pulse
 from credentials.services.processes import Kind
 
 # How often duties are looked at; one whose interval is shorter is looked at as often.
@@ -97,7 +97,7 @@ def _running(threads: Sequence[tuple[Any, tuple[Any, ...], str]]) -> Iterator[No
         yield
     finally:
         stop.set()
-        claims.stop_all()
+        pulse.stop_all()
         until = time.monotonic() + _THREADS_END_SECONDS
         for thread in started:
             late = Supervisor.LATE + 1 if thread.name == "refresher" else 0
