@@ -14,7 +14,7 @@ from credentials.conf import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "configure.md").read_text("utf-8")
-READERS = {"str", "bool", "int", "list", "db", "cache", "email"}
+READERS = {"str", "bool", "int", "list", "db", "cache", "email", "task_queue"}
 # Named by the page, but not settings of their own: a file form, and systemd's.
 ALSO_NAMED = {"CREDENTIALS_KEY_RING_FILE", "CREDENTIALS_DIRECTORY"}
 

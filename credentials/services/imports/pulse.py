@@ -42,6 +42,11 @@ def stop_all() -> None:
     _stopping.set()
 
 
+def is_stopping() -> bool:
+    """Whether this process is about to end: it would only put back what it takes, and find it again."""
+    return _stopping.is_set()
+
+
 @dataclass(kw_only=True)
 class Pulse:
     """The pulse of one attempt; a block in which its thread runs. ``deadline`` is a reading of ``monotonic``."""
