@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from credentials.crypto.secret import Secret
 from credentials.errors import Conflict, TokenRejected
 from credentials.models import AuditEvent, Credential, Import, ImportState, Snapshot, StoredTree
 from credentials.providers.facts import GitLogin
+from credentials.providers.tokens import Kind
 from credentials.services import diagnose, vault
 from credentials.services.imports import canceling, requests
 from credentials.services.imports.outcomes import verdict_of
@@ -207,6 +209,22 @@ def test_a_secret_that_was_replaced_meanwhile_is_opened_anew_and_git_sent_once_m
     assert ran(by_git(alice, f"{web_url}/acme/cases")).state == ImportState.SUCCEEDED
     assert [login.password.reveal() == fresh.token for login in logins if login] == [False, True]
     assert AuditEvent.objects.filter(action="credential.opened", purpose="import").count() == 2
+
+
+def test_a_token_that_would_end_meanwhile_is_renewed_first(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "gitlab")
+    minted = sandbox.mint("gitlab", "octo-alice", "oauth", ["read_api", "read_repository"])
+    ends = timezone.now() + timedelta(minutes=5)
+    held = builders.credential(
+        *(alice, host),
+        token=minted.token,
+        refresh=minted.refresh_token or "",
+        kind=Kind.OAUTH,
+        expires_at=ends,
+    )
+    Credential.objects.filter(pk=held.pk).update(sealed_at=ends - timedelta(hours=2))
+    assert ran(by_git(alice, f"{host.web_url}/acme/cases")).state == ImportState.SUCCEEDED
+    assert Credential.objects.get().generation == held.generation + 1
 
 
 def test_a_token_that_is_revoked_meanwhile_ends_with_what_the_host_says_of_it(
