@@ -6,12 +6,14 @@ What is wrong is told by its name and in plain words, never by what stands there
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
@@ -21,6 +23,14 @@ _BOOLEANS = {
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
 _BROKERS = ("redis://", "rediss://", "amqp://", "amqps://")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+_S3_OPTIONS = {
+    "region": re.compile(r"[a-z0-9-]{1,50}"),
+    "endpoint_url": re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?"),
+    "addressing_style": re.compile(r"path|virtual"),
+}
 _DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
@@ -76,6 +86,27 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
             raise ImproperlyConfigured(f"{var} needs Celery: pip install 'celery[redis]>=5.5'")
         return given
 
+    def storage(self, var: str, *, default: Path) -> dict[str, Any]:
+        """Where what is imported is kept: a folder, or a bucket of S3; what STORAGES takes."""
+        given: str = self.str(var, default="")
+        parts = urlsplit(given) if given.isprintable() else urlsplit("")
+        found = None
+        if parts.scheme == "s3" and find_spec("storages") is None:
+            raise ImproperlyConfigured(
+                f"{var} needs django-storages: pip install 'django-storages[s3]>=1.14'"
+            )
+        if not given or (parts.scheme == "file" and not (parts.netloc or parts.query or parts.fragment)):
+            found = _folder(Path(parts.path) if given else default)
+        elif parts.scheme == "s3" and not parts.fragment:
+            found = _bucket(parts.netloc, parts.path, parts.query)
+        if found is None:
+            raise ImproperlyConfigured(
+                f"{var} must read file:///absolute/path or s3://bucket/prefix?region=eu-central-1, for stores other "
+                "than Amazon's with &endpoint_url=https://host. Keys do not belong there: set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY."
+            )
+        return found
+
     def _given(self, var: str) -> str | None:
         try:
             value: str = self.ENVIRON[var]
@@ -111,6 +142,40 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
             pass
         # Outside of the handler: the parser's own words may repeat a part of the password.
         raise ImproperlyConfigured(f"{var} must read {forms}; percent-encode what is special in a password.")
+
+
+def _folder(place: Path) -> dict[str, Any] | None:
+    if not place.is_absolute() or place == Path("/"):
+        return None
+    options = {
+        "location": str(place),
+        "file_permissions_mode": 0o600,
+        "directory_permissions_mode": 0o700,
+    }
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+
+
+def _bucket(name: str, prefix: str, query: str) -> dict[str, Any] | None:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
+    is_proper = (
+        _BUCKET.fullmatch(name)
+        and _PREFIX.fullmatch(prefix)
+        and len(pairs) == len(options)
+        and all(key in _S3_OPTIONS and _S3_OPTIONS[key].fullmatch(value) for key, value in pairs)
+    )
+    if not is_proper:
+        return None
+    endpoint = options.get("endpoint_url")
+    found = {
+        "bucket_name": name,
+        "location": prefix.strip("/"),
+        "region_name": options.get("region"),
+        "endpoint_url": endpoint.rstrip("/") if endpoint else None,
+        # Most of the others know a bucket by its path only.
+        "addressing_style": options.get("addressing_style", "path" if endpoint else "virtual"),
+    }
+    return {"BACKEND": "project.s3.S3Storage", "OPTIONS": found}
 
 
 env = Environment()
