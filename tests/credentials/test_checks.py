@@ -182,3 +182,10 @@ def test_a_database_without_tables_is_not_the_checks_concern() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE set_aside RENAME TO credentials_ringkey")
             cursor.execute("ALTER TABLE also_set_aside RENAME TO credentials_purposekey")
+
+
+def test_a_storage_that_cannot_be_made_is_an_error(settings: Any) -> None:
+    assert checks.the_storage_can_be_used() == []
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "nowhere.Storage"}}
+    (wrong,) = checks.the_storage_can_be_used()
+    assert (wrong.id, "nowhere" in wrong.msg) == ("credentials.E012", True)
