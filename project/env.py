@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
@@ -23,6 +23,8 @@ _BOOLEANS = {
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
 _BROKERS = ("redis://", "rediss://", "amqp://", "amqps://")
+_FOLDER = re.compile(r"file:///[^/?#%][^?#%]*")
+_S3 = re.compile(r"s3://([^/?#]*)([^?#]*)(?:\?([^#]*))?")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
@@ -89,16 +91,17 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
     def storage(self, var: str, *, default: Path) -> dict[str, Any]:
         """Where what is imported is kept: a folder, or a bucket of S3; what STORAGES takes."""
         given: str = self.str(var, default="")
-        parts = urlsplit(given) if given.isprintable() else urlsplit("")
-        found = None
-        if parts.scheme == "s3" and find_spec("storages") is None:
+        if not given:
+            return _folder(str(default))
+        if given.startswith("s3://") and find_spec("storages") is None:
             raise ImproperlyConfigured(
                 f"{var} needs django-storages: pip install 'django-storages[s3]>=1.14'"
             )
-        if not given or (parts.scheme == "file" and not (parts.netloc or parts.query or parts.fragment)):
-            found = _folder(Path(parts.path) if given else default)
-        elif parts.scheme == "s3" and not parts.fragment:
-            found = _bucket(parts.netloc, parts.path, parts.query)
+        found = None
+        if _FOLDER.fullmatch(given):
+            found = _folder(given.removeprefix("file://"))
+        elif parts := _S3.fullmatch(given):
+            found = _bucket(*parts.groups(default=""))
         if found is None:
             raise ImproperlyConfigured(
                 f"{var} must read file:///absolute/path or s3://bucket/prefix?region=eu-central-1, for stores other "
@@ -144,11 +147,9 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
         raise ImproperlyConfigured(f"{var} must read {forms}; percent-encode what is special in a password.")
 
 
-def _folder(place: Path) -> dict[str, Any] | None:
-    if not place.is_absolute() or place == Path("/"):
-        return None
+def _folder(place: str) -> dict[str, Any]:
     options = {
-        "location": str(place),
+        "location": place,
         "file_permissions_mode": 0o600,
         "directory_permissions_mode": 0o700,
     }
