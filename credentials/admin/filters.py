@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
+from credentials.errors import ImportProblem
 from credentials.models import Host, RevocationState, ServiceClient
 from credentials.providers.tokens import Kind
 
@@ -36,6 +37,23 @@ class HostFilter(ChoiceFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         return list(Host.objects.order_by("name").values_list("slug", "name"))
+
+
+class HostSlugFilter(HostFilter):
+    """By host, where a row keeps only its slug."""
+
+    column = "host"
+
+
+class ImportProblemFilter(ChoiceFilter):
+    """By what ended an import, as the API calls it."""
+
+    title = gettext_lazy("problem")
+    parameter_name = "problem"
+    column = "error__code"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(kind.code, kind.code) for kind in ImportProblem.__subclasses__()]
 
 
 class KindFilter(ChoiceFilter):
