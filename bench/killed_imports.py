@@ -52,6 +52,7 @@ class Found:
     """What a run did, and what is wrong afterwards."""
 
     kills: int = 0
+    met: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -72,14 +73,16 @@ def run(stage: Stage, options: argparse.Namespace) -> Found:
     while found.kills < options.kills and time.monotonic() - started < options.seconds:
         wanted.keep_busy()
         time.sleep(dice.uniform(0.0, 3.0))
-        if not _is_running():
-            continue
         worker = dice.choice(workers)
         worker.must_run()
+        met = _at_work(worker)
+        if not met:
+            continue
         # As the kernel does it that is short of memory: the process alone, not what it started.
         worker.kill(alone=True)
         worker.start()
         found.kills += 1
+        found.met.update(met)
     found.seconds = time.monotonic() - started
     _settle(workers, seconds=options.settle)
     for worker in workers:
@@ -138,10 +141,14 @@ def _packed(number: int, dice: random.Random) -> Any:
     return ContentFile(made.getvalue())
 
 
-def _is_running() -> bool:
+def _at_work(worker: Program) -> list[str]:
+    """What the worker is doing: the stage of what it runs; nothing where it runs nothing."""
     from credentials.models import Import  # noqa: PLC0415  only once Django is set up
 
-    return Import.objects.filter(state="running").exists()
+    assert worker.process is not None
+    holders = Import.objects.filter(state="running").values_list("holder", "source", "stage")
+    mine = f":{worker.process.pid}:"
+    return [f"{source} {stage or 'begins'}" for holder, source, stage in holders if mine in holder]
 
 
 def _settle(workers: Sequence[Program], *, seconds: float) -> None:
@@ -214,6 +221,7 @@ def _processes(folder: str) -> Iterator[str]:
 def report(found: Found) -> None:
     """Print the figures; SystemExit where anything is wrong."""
     print(f"killed       {found.kills} workers in {found.seconds:.0f} s")
+    print("at work on   " + ", ".join(f"{what} {number}" for what, number in found.met.most_common()))
     print("imports      " + ", ".join(f"{state} {number}" for state, number in sorted(found.states.items())))
     print("reasons      " + (", ".join(f"{code} {n}" for code, n in sorted(found.reasons.items())) or "none"))
     print("attempts     " + ", ".join(f"{n} of {tries}" for tries, n in sorted(found.attempts.items())))

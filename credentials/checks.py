@@ -102,7 +102,7 @@ def the_storage_can_be_used(**_: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"The storage of imported content cannot be used: {error}",
-                hint="Correct STORAGE_URL, or STORAGES, and install what it needs: docs/configure.md.",
+                hint='Correct STORAGE_URL. S3 needs a package: pip install "django-storages[s3]>=1.14"',
                 id="credentials.E012",
             )
         ]

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from credentials.models import ImportState, Outcome, Revocation, RevocationState, Status
+from credentials.models import Outcome, Revocation, RevocationState, Status
 from credentials.models.organization import AccessState
 from credentials.verdicts import Text
 
@@ -49,13 +49,6 @@ _REVOCATION: Mapping[str, str] = {
     RevocationState.ALREADY_INVALID: "ok",
     RevocationState.MANUAL: "warn",
 }
-_IMPORT: Mapping[str, str] = {
-    ImportState.QUEUED: "wait",
-    ImportState.RUNNING: "wait",
-    ImportState.SUCCEEDED: "ok",
-    ImportState.FAILED: "bad",
-    ImportState.CANCELED: "idle",
-}
 _OUTCOME: Mapping[str, str] = {Outcome.ACCEPTED: "ok", Outcome.REJECTED: "bad"}
 
 
@@ -80,11 +73,6 @@ def revocation_badge(revocation: Revocation) -> SafeString:
     if revocation.state == RevocationState.MANUAL and revocation.acknowledged_at:
         return badge(_("done by hand"), "ok")
     return badge(RevocationState(revocation.state).label, _REVOCATION[revocation.state])
-
-
-def import_badge(state: str) -> SafeString:
-    """How far an import is."""
-    return badge(ImportState(state).label, _IMPORT[state])
 
 
 def outcome_badge(outcome: str) -> SafeString:

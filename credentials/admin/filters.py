@@ -39,8 +39,8 @@ class HostFilter(ChoiceFilter):
         return list(Host.objects.order_by("name").values_list("slug", "name"))
 
 
-class HostSlugFilter(HostFilter):
-    """By host, where a row keeps only its slug."""
+class ImportHostFilter(HostFilter):
+    """By the host that an import came from; it may be gone by now."""
 
     column = "host"
 
@@ -48,8 +48,8 @@ class HostSlugFilter(HostFilter):
 class ImportProblemFilter(ChoiceFilter):
     """By what ended an import, as the API calls it."""
 
-    title = gettext_lazy("problem")
-    parameter_name = "problem"
+    title = gettext_lazy("reason")
+    parameter_name = "reason"
     column = "error__code"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy
 
 from credentials.admin.display import listing, moment
-from credentials.admin.filters import HostSlugFilter
+from credentials.admin.filters import ImportHostFilter
 from credentials.admin.paging import REACH, CappedPaginator
 from credentials.admin.read_only import ReadOnlyAdmin
 from credentials.models import Snapshot
@@ -24,7 +24,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     """Every version of every library. Its files are not shown: they are its owner's."""
 
     list_display = ("__str__", "owner_name", "source", "origin", "ref", "files", "size", "when")
-    list_filter = ("source", HostSlugFilter, "created_at")
+    list_filter = ("source", ImportHostFilter, "created_at")
     search_fields = ("library__name", "=library__owner__username", "repository_url", "=commit", "file_name")
     search_help_text = format_lazy(
         gettext_lazy(

@@ -22,7 +22,8 @@ ForgekeyError
 │   ├── TimeExceeded              it took longer than an import may take
 │   ├── ImportInterrupted         worker after worker ended over it (retryable)
 │   ├── ImportCanceled            somebody asked to stop
-│   └── StorageUnavailable        the storage or the disk takes nothing at present (retryable)
+│   ├── StorageUnavailable        the storage or the disk takes nothing at present (retryable)
+│   └── UploadGone                what was uploaded is not kept any more
 ├── ProviderError
 │   ├── ProviderUnreachable       outage, cut connection, 5xx, HTML instead of JSON (retryable)
 │   │   └── RefreshUnavailable    a new access token is needed and cannot be had just now (retryable)
@@ -74,6 +75,7 @@ from credentials.errors.importing import (
     StorageUnavailable,
     SubdirectoryNotFound,
     TimeExceeded,
+    UploadGone,
 )
 from credentials.errors.provider import (
     AccessRefused,
@@ -141,5 +143,6 @@ __all__ = [
     "TokenNotAccepted",
     "TokenRejected",
     "TooManyRequests",
+    "UploadGone",
     "UploadTooLarge",
 ]

@@ -81,3 +81,9 @@ class StorageUnavailable(ImportProblem):
 
     code = "storage_unavailable"
     retryable = True
+
+
+class UploadGone(ImportProblem):
+    """The uploaded file is not kept any more."""
+
+    code = "upload_gone"

@@ -60,7 +60,7 @@ def _on_saved(
     if raw or created or instance.is_active or not looked_at:
         return
     live = Credential.objects.filter(owner=instance).exclude(status__in=WITHDRAWN)
-    if live.exists() or _waiting(instance).exists():
+    if live.exists() or _waiting(instance).exists() or canceling.has_open(instance):
         stop(actor=_actor.get() or Actor.system(), user=instance, now=timezone.now())
 
 

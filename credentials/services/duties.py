@@ -115,6 +115,7 @@ def _mail_administrators(*, now: Clock) -> int:
 
 
 _SECONDS, _MINUTE, _HOUR = timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=1)
+_SOON = timedelta(seconds=15)
 
 REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("seal-trail", _("Seal the audit trail"), None, maintenance.seal),
@@ -124,8 +125,9 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
+    _own("drop-tasks", _("Forget tasks that were done long ago"), _HOUR, queue.drop_finished),
     _own("close-inactive", _("Offboard people who left"), _MINUTE, _ours(offboarding.close_inactive)),
-    _own("recover-imports", _("Take up imports that were left lying"), _MINUTE, recovery.recover),
+    _own("recover-imports", _("Take up imports that were left lying"), _SOON, recovery.recover),
     _own("drop-imports", _("Forget old imports and uploads"), _HOUR, recovery.drop_leftovers),
     _own("drop-trees", _("Remove stored content that no snapshot needs"), _HOUR, trees.drop_unused),
     _own("warn-of-ends", _("Warn of ends that are near"), _HOUR, calendar.warn_due),

@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from credentials.conf import conf
-from credentials.models import Credential, Notice, OrganizationAccess
+from credentials.models import Credential, Import, Notice, OrganizationAccess
 from credentials.verdicts import Text
 
 _NEWS = timedelta(days=1)
@@ -41,6 +41,7 @@ class Code(StrEnum):
     ENDS = "ends"
     MAY_END = "may_end"
     ENDS_ANY_DAY = "ends_any_day"
+    IMPORT_FAILED = "import_failed"
 
 
 # A warning ahead of an end. It stays true until the end, so mail that fails is tried again for longer.
@@ -96,6 +97,10 @@ TEXTS: Mapping[Code, Text] = {
     Code.ENDS_ANY_DAY: _(
         "Your connection “%(name)s” to %(host)s may stop working on any day. “What ends when” says why, and "
         "what to do."
+    ),
+    Code.IMPORT_FAILED: _(
+        "What %(person)s wanted to import into your library “%(library)s” could not be imported. The import's page "
+        "says why."
     ),
 }
 
@@ -180,6 +185,15 @@ def about_credentials(
             created_at=now,
         )
         for credential in credentials
+    )
+
+
+def about_import(job: Import, *, now: datetime) -> Notice:
+    """Tell the library's owner that an import has failed that somebody else asked for, inside the caller's
+    transaction."""
+    values = {"library": job.library.name, "person": job.actor_name}
+    return Notice.objects.create(
+        user=job.library.owner, code=Code.IMPORT_FAILED.value, values=values, created_at=now
     )
 
 

@@ -32,6 +32,7 @@ from credentials.models import (
 from credentials.services import departures, dependents, disconnect, handing_over
 from credentials.services.audit import Actor
 from credentials.services.dependents import Dependent
+from credentials.services.imports import canceling
 from credentials.services.revocation import attempts, receipts
 
 # Tokens whose hosts are asked while somebody waits; the worker asks about the rest.
@@ -229,7 +230,11 @@ def close_inactive(*, actor: Actor, now: datetime) -> int:
     """
     live = Credential.objects.exclude(status=Status.DISCONNECTED).exclude(is_kept=True)
     gone = get_user_model()._default_manager.filter(is_active=False)
-    holding = Q(pk__in=live.values("owner")) | Q(pk__in=PendingConnection.objects.values("user"))
+    holding = (
+        Q(pk__in=live.values("owner"))
+        | Q(pk__in=PendingConnection.objects.values("user"))
+        | Q(pk__in=canceling.owners_of_open())
+    )
     closed = 0
     for user in gone.filter(holding).order_by("pk")[:PEOPLE_AT_ONCE]:
         kept = Credential.objects.filter(owner=user, is_kept=True)

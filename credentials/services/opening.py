@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -25,25 +26,27 @@ def open_login(
     actor: Actor,
     purpose: str,
     repository: str = "",
+    reference: str = "",
+    min_valid: timedelta = ensure.FOR_A_QUESTION,
     now: Callable[[], datetime] = timezone.now,
 ) -> Login:
     """The login of a credential, opened after its audit event is durable.
 
-    One that can be renewed is, where its token is at its end. Raises Conflict where its owner is not active
-    any more or it was withdrawn, RefreshUnavailable (a ProviderUnreachable), AuditUnavailable,
+    One that can be renewed is, where its token does not live for ``min_valid``. Raises Conflict where its owner is
+    not active any more or it was withdrawn, RefreshUnavailable (a ProviderUnreachable), AuditUnavailable,
     KeyUnavailable, EnvelopeInvalid.
     """
     if not credential.owner.is_active:
         raise Conflict(_("The person this credential belongs to is not active here any more."))
-    ensure.fresh(credential, now=now)
+    ensure.fresh(credential, min_valid=min_valid, now=now)
+    said: Mapping[str, Any] = {"purpose": purpose, "repository": repository, "reference": reference}
     token = vault.open_credential(
-        credential,
-        record=lambda: _record_opening(credential, actor=actor, purpose=purpose, repository=repository),
+        credential, record=lambda: _record_opening(credential, actor=actor, said=said)
     )
     return login_of(credential, token)
 
 
-def _record_opening(credential: Credential, *, actor: Actor, purpose: str, repository: str) -> None:
+def _record_opening(credential: Credential, *, actor: Actor, said: Mapping[str, Any]) -> None:
     """Make the event durable, unless the credential was withdrawn since it was read.
 
     The row's lock decides: a quarantine that commits first refuses the opening, one that comes second waits.
@@ -54,9 +57,7 @@ def _record_opening(credential: Credential, *, actor: Actor, purpose: str, repos
             if in_use.select_for_update().values_list("pk", flat=True).first() is None:
                 raise Conflict(_("This connection is quarantined or disconnected. Nothing was opened."))
             subject = subject_of(credential)
-            audit.record(
-                "credential.opened", actor=actor, subject=subject, purpose=purpose, repository=repository
-            )
+            audit.record("credential.opened", actor=actor, subject=subject, **said)
     except DatabaseError as error:
         raise AuditUnavailable("The audit trail cannot be written; nothing was opened.") from error
 
@@ -67,6 +68,7 @@ def reopen(
     actor: Actor,
     purpose: str,
     repository: str = "",
+    reference: str = "",
     now: Callable[[], datetime] = timezone.now,
 ) -> Login | None:
     """Another login after the host refused the first one, of a credential that can be renewed.
@@ -83,4 +85,6 @@ def reopen(
         return None
     if credential.generation == refused or credential.status not in LENDABLE:
         return None
-    return open_login(credential, actor=actor, purpose=purpose, repository=repository, now=now)
+    return open_login(
+        credential, actor=actor, purpose=purpose, repository=repository, reference=reference, now=now
+    )

@@ -179,9 +179,3 @@ def test_any_other_storage_is_refused_with_what_to_write_and_without_its_value(u
         environment(STORAGE_URL=url).storage("STORAGE_URL", default=Path("/data"))
     assert "marked" not in str(said.value)
     assert said.value.__cause__ is said.value.__context__ is None
-
-
-def test_s3_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("project.env.find_spec", lambda _name: None)
-    with pytest.raises(ImproperlyConfigured, match="pip install 'django-storages"):
-        environment(STORAGE_URL="s3://cases").storage("STORAGE_URL", default=Path("/data"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -16,7 +15,6 @@ from credentials.services import audit
 from credentials.services.audit import Actor
 from credentials.services.imports import ending
 from credentials.services.imports.claims import circumstances_of, subject_of
-from credentials.services.libraries import trees
 
 
 @transaction.atomic
@@ -30,19 +28,18 @@ def cancel(*, actor: Actor, job: Import, now: datetime) -> Import:
         raise Conflict(_("This import has ended already."))
     if current.cancel_requested_at is not None:
         return current
-    current.cancel_requested_at = now
-    current.save(update_fields=["cancel_requested_at"])
-    if current.state == ImportState.QUEUED:
-        ending.end_canceled(current, now=now, actor=actor)
-        return current
-    audit.record(
-        "import.canceled",
-        actor=actor,
-        subject=subject_of(current),
-        data={"status": "asked for"},
-        **circumstances_of(current),
-    )
+    _stop(current, actor=actor, now=now)
     return current
+
+
+def _stop(job: Import, *, actor: Actor, now: datetime) -> None:
+    """One event in any case, which names who wanted it; a worker that hears of it ends the import without another."""
+    job.cancel_requested_at = now
+    job.save(update_fields=["cancel_requested_at"])
+    if job.state == ImportState.QUEUED:
+        ending.end_canceled(job, now=now, actor=actor)
+    else:
+        audit.record("import.canceled", actor=actor, subject=subject_of(job), **circumstances_of(job))
 
 
 def lock_all(owner: Any) -> None:
@@ -58,16 +55,26 @@ def _open_ones(owner: Any) -> QuerySet[Import]:
 
 
 def cancel_all(*, actor: Actor, owner: Any, now: datetime) -> int:
-    """Stop every import of somebody who leaves, inside the caller's transaction; how many."""
-    jobs = list(_open_ones(owner))
+    """Stop every import of somebody who leaves, inside the caller's transaction, who has locked them; how many."""
+    jobs = [job for job in _open_ones(owner) if job.cancel_requested_at is None]
     for job in jobs:
-        job.cancel_requested_at = now
-        job.save(update_fields=["cancel_requested_at"])
-    for job in jobs:
-        if job.state == ImportState.QUEUED:
-            ending.end_canceled(job, now=now, actor=actor)
-            transaction.on_commit(partial(trees.discard, job.upload))
+        _stop(job, actor=actor, now=now)
     return len(jobs)
+
+
+def has_open(owner: Any) -> bool:
+    """Whether a person has an import that has not ended and was not asked to."""
+    return _going_on().filter(library__owner=owner).exists()
+
+
+def owners_of_open() -> QuerySet[Import, Any]:
+    """The keys of those who have one."""
+    return _going_on().values_list("library__owner", flat=True)
+
+
+def _going_on() -> QuerySet[Import]:
+    states = (ImportState.QUEUED, ImportState.RUNNING)
+    return Import.objects.filter(state__in=states, cancel_requested_at=None).order_by()
 
 
 def locked(job: Import) -> Import:

@@ -6,23 +6,25 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from credentials.conf import conf
 from credentials.errors import (
+    AccessRefused,
     AddressError,
-    AuditUnavailable,
     Conflict,
     ImportProblem,
     ProviderError,
     ProviderRateLimited,
     ProviderUnreachable,
+    ScopeMissing,
     TokenRejected,
-    TooManyRequests,
 )
 from credentials.models import Credential, Import, ProgressUnit, Stage
 from credentials.providers.facts import Login
 from credentials.providers.repository_url import parse
-from credentials.services import diagnose
+from credentials.services import diagnose, holds, queue
 from credentials.services.diagnose import Diagnosis
-from credentials.services.imports.claims import Pulse, actor_of
+from credentials.services.imports.claims import actor_of
+from credentials.services.imports.pulse import Pulse
 from credentials.services.opening import open_login, reopen
 from credentials.services.targets import Target, find_target
 from credentials.sources import git
@@ -48,29 +50,30 @@ def fetch(
 ) -> GitContent:
     """What the import's address holds, fetched into ``folder``.
 
-    Raises NoWayIn, ImportProblem, and what ``pulse`` raises.
+    Raises NoWayIn, ImportProblem, TooManyRequests, CryptoError, AuditUnavailable, and what ``pulse`` raises.
     """
     pulse.enter(Stage.CHECKING)
     found, diagnosis = _way_in(job, now=now)
-    pulse.enter(Stage.FETCHING, unit=ProgressUnit.OBJECTS)
     try:
         login = _login(job, diagnosis.credential, now=now)
+        pulse.enter(Stage.FETCHING, unit=ProgressUnit.OBJECTS)
         try:
             return _fetched(job, found, diagnosis, login, folder=folder, limits=limits, pulse=pulse)
         except TokenRejected:
-            # It was renewed or revoked since it was opened.
+            # It was renewed, replaced or revoked since it was opened.
             again = _login_again(job, diagnosis.credential, now=now)
             if again is None:
                 raise
             return _fetched(job, found, diagnosis, again, folder=folder, limits=limits, pulse=pulse)
     except ProviderUnreachable as problem:
-        raise NoWayIn(_told(VerdictCode.HOST_UNREACHABLE, job, diagnosis)) from problem
+        raise NoWayIn(_told(VerdictCode.HOST_UNREACHABLE, job, diagnosis.credential)) from problem
     except ProviderRateLimited as problem:
-        raise NoWayIn(_told(VerdictCode.RATE_LIMITED, job, diagnosis)) from problem
-    except (ProviderError, AddressError, Conflict, AuditUnavailable) as problem:
+        raise NoWayIn(_told(VerdictCode.RATE_LIMITED, job, diagnosis.credential)) from problem
+    except (ProviderError, AddressError, Conflict) as problem:
         # What has changed since the first look, the second one says.
         _found, second = _way_in(job, now=now)
-        raise NoWayIn(_told(VerdictCode.UNKNOWN, job, second)) from problem
+        _doubt(problem, diagnosis.credential, now=now())
+        raise NoWayIn(_told(_code_of(problem), job, second.credential)) from problem
 
 
 def _way_in(job: Import, *, now: Callable[[], datetime]) -> tuple[Target, Diagnosis]:
@@ -79,39 +82,71 @@ def _way_in(job: Import, *, now: Callable[[], datetime]) -> tuple[Target, Diagno
             actor=actor_of(job), user=job.library.owner, repository_url=job.repository_url, now=now
         )
         found = find_target(parse(job.repository_url), now=now)
-    except TooManyRequests:
-        raise NoWayIn(verdict(VerdictCode.RATE_LIMITED, values={"host": job.host})) from None
     except AddressError:
         raise NoWayIn(verdict(VerdictCode.HOST_UNKNOWN, values={"host": job.host})) from None
     if found is None or not diagnosis.verdict.ok:
         raise NoWayIn(diagnosis.verdict)
-    # The address comes from the host's own answer, which is nobody's to trust.
-    if parse(diagnosis.clone_url).origin != parse(found.host.web_url).origin:
-        raise NoWayIn(_told(VerdictCode.UNKNOWN, job, diagnosis))
+    # The address may come from the host's own answer, which is nobody's to trust.
+    base, place = parse(found.host.web_url), parse(diagnosis.clone_url)
+    if place.origin != base.origin or not place.segments_start_with(base.segments):
+        raise NoWayIn(_told(VerdictCode.UNKNOWN, job, diagnosis.credential))
     return found, diagnosis
 
 
-def _told(code: VerdictCode, job: Import, diagnosis: Diagnosis) -> Verdict:
+def _told(code: VerdictCode, job: Import, credential: Credential | None) -> Verdict:
     return diagnose.known(
         user=job.library.owner,
         address=parse(job.repository_url),
-        credential_id=diagnosis.credential.pk if diagnosis.credential else None,
+        credential_id=credential.pk if credential else None,
         code=code,
     )
 
 
+def _code_of(problem: Exception) -> VerdictCode:
+    """What git was told, in the words of a verdict: the API has just said that all is well."""
+    if isinstance(problem, (TokenRejected, AccessRefused)):
+        return VerdictCode(problem.verdict_code)
+    return VerdictCode.SCOPE_MISSING if isinstance(problem, ScopeMissing) else VerdictCode.UNKNOWN
+
+
+def _doubt(problem: Exception, credential: Credential | None, *, now: datetime) -> None:
+    """A token that Git is refused with rests until it is proved again, as where a borrower says so."""
+    if credential is not None and isinstance(problem, TokenRejected):
+        holds.note_refusal(credential, now=now)
+        queue.verify_later(credential.pk)
+
+
 def _login(job: Import, credential: Credential | None, *, now: Callable[[], datetime]) -> Login | None:
+    """Opened, with a token that lives as long as an import may take, as far as its host gives such."""
     if credential is None:
         return None
     return open_login(
-        credential, actor=actor_of(job), purpose=PURPOSE, repository=job.repository_url, now=now
+        credential,
+        actor=actor_of(job),
+        purpose=PURPOSE,
+        repository=job.repository_url,
+        reference=str(job.pk),
+        min_valid=conf.import_duration,
+        now=now,
     )
 
 
 def _login_again(job: Import, credential: Credential | None, *, now: Callable[[], datetime]) -> Login | None:
+    """Another secret than the one that was refused; None where there is none."""
     if credential is None:
         return None
-    return reopen(credential, actor=actor_of(job), purpose=PURPOSE, repository=job.repository_url, now=now)
+    refused = credential.generation
+    credential.refresh_from_db()
+    if credential.generation != refused:
+        return _login(job, credential, now=now)
+    return reopen(
+        credential,
+        actor=actor_of(job),
+        purpose=PURPOSE,
+        repository=job.repository_url,
+        reference=str(job.pk),
+        now=now,
+    )
 
 
 def _fetched(

@@ -57,6 +57,9 @@ TITLES: Final[Mapping[str, Text]] = {
     "time_exceeded": _("It took too long"),
     "import_interrupted": _("It was interrupted"),
     "storage_unavailable": _("It could not be stored"),
+    "upload_gone": _("The uploaded file is not kept any more"),
+    "too_many_requests": _("Many repositories were looked into just now"),
+    "audit_unavailable": _("The audit trail could not be written"),
     "key_unavailable": _("The credential could not be opened"),
     "envelope_invalid": _("The credential could not be opened"),
     "unexpected": _("Something went wrong here"),
@@ -69,6 +72,9 @@ DETAILS: Final[Mapping[str, Text]] = {
     "storage_unavailable": _(
         "The place where libraries are kept took nothing. Try again; if it lasts, an administrator has to look."
     ),
+    "upload_gone": _("Upload it again."),
+    "too_many_requests": _("It goes on by itself within a minute or two."),
+    "audit_unavailable": _("Nothing was opened and nothing was changed. Try again a little later."),
     "key_unavailable": _("What is stored is untouched. An administrator has to restore the key."),
     "envelope_invalid": _("Connect the account again, and tell an administrator."),
     "unexpected": _(

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Q
 
 from credentials.conf import conf
 from credentials.errors import ImportInterrupted
 from credentials.models import Import, ImportState
-from credentials.services.imports import ending, queueing, workspaces
-from credentials.services.imports.claims import is_given_up
+from credentials.models.import_job import ENDED
+from credentials.services.audit import Actor
+from credentials.services.imports import claims, ending, queueing, workspaces
 from credentials.services.imports.requests import UPLOADS
 from credentials.services.libraries import trees
 
-# A queue that works has offered an import to some worker by then.
 OFFERED: Final = timedelta(minutes=1)
+"""A queue that works has offered an import to some worker by then."""
 UPLOADS_KEPT: Final = timedelta(days=1)
 _AT_ONCE = 200
 
 
 def recover(*, now: datetime) -> int:
-    """Put back imports whose worker is gone, offer those that nobody took, and remove the folders of dead workers;
-    how many of all."""
-    return _put_back_abandoned(now=now) + _offer_again(now=now) + workspaces.sweep(now=now)
+    """Put back imports whose worker is gone, offer those that nobody took, and remove what dead attempts left in the
+    storage and on this machine; how many of all."""
+    done = _put_back_abandoned(now=now) + _forget_archives()
+    return done + _offer_again(now=now) + workspaces.sweep(now=now)
 
 
 def _put_back_abandoned(*, now: datetime) -> int:
@@ -33,56 +37,88 @@ def _put_back_abandoned(*, now: datetime) -> int:
     left = [
         (pk, holder)
         for pk, holder, heartbeat_at in list(running)
-        if is_given_up(holder, now=now, heartbeat_at=heartbeat_at)
+        if claims.is_given_up(holder, heartbeat_at=heartbeat_at)
     ]
     return sum(_put_back(pk, holder, now=now) for pk, holder in left)
 
 
 @transaction.atomic
-def _put_back(pk: object, holder: str, *, now: datetime) -> int:
+def _put_back(pk: UUID, holder: str, *, now: datetime) -> int:
     rows = Import.objects.select_related("library__owner").select_for_update(of=("self",))
-    job = rows.filter(pk=str(pk), holder=holder, state=ImportState.RUNNING).first()
+    job = rows.filter(pk=pk, holder=holder, state=ImportState.RUNNING).first()
     if job is None:
         return 0
-    archive = job.archive
     if job.cancel_requested_at is not None:
         ending.end_canceled(job, now=now)
+    elif not job.library.owner.is_active:
+        ending.end_canceled(job, now=now, actor=Actor.system("worker"))
     elif job.attempts >= ending.MOST_ATTEMPTS:
         reason = ending.reason_of(ImportInterrupted())
-        job.error = reason.error
+        job.verdict, job.error = None, reason.error
         ending.end_failed(job, code=reason.code, now=now)
     else:
         ending.put_back(job, now=now)
-        queueing.enqueue(job.pk)
-    transaction.on_commit(lambda: trees.discard(archive))
     return 1
 
 
+def _forget_archives() -> int:
+    """What attempts that are over have brought into the storage in vain."""
+    left = list(Import.objects.exclude(archive="").exclude(state=ImportState.RUNNING).only("pk")[:_AT_ONCE])
+    for job in left:
+        ending.forget_archive(job)
+    return len(left)
+
+
 def _offer_again(*, now: datetime) -> int:
-    waiting = Import.objects.filter(state=ImportState.QUEUED, queued_at__lte=now - OFFERED)
-    offered = 0
-    for pk in list(waiting.order_by("created_at").values_list("pk", flat=True)[:_AT_ONCE]):
-        with transaction.atomic():
-            if waiting.filter(pk=pk).update(queued_at=now):
-                queueing.enqueue(pk)
-                offered += 1
-    return offered
+    """Those that wait and could be taken, but were in no queue lately; a queue may have lost them, and those that
+    were put back were in none."""
+    lately = Q(heartbeat_at__gt=now - OFFERED, heartbeat_at__lte=now)
+    waiting = claims.takeable(now=now).exclude(lately).values_list("pk", flat=True)
+    return sum(_offer(pk, now=now) for pk in queueing.missing(list(waiting[:_AT_ONCE])))
+
+
+@transaction.atomic
+def _offer(pk: UUID, *, now: datetime) -> int:
+    if not Import.objects.filter(pk=pk, state=ImportState.QUEUED).update(heartbeat_at=now):
+        return 0
+    queueing.enqueue(pk)
+    return 1
 
 
 def drop_leftovers(*, now: datetime) -> int:
     """Forget imports that ended long ago, and uploads that nobody wants any more; how many."""
-    old = Import.objects.filter(ended_at__lt=now - conf.imports_kept)
-    return old.delete()[0] + _drop_uploads(now=now)
+    done = _let_go_of_uploads(now=now) + _drop_uploads(now=now)
+    old = Import.objects.filter(ended_at__lt=now - conf.imports_kept, archive="", upload="")
+    return done + old.delete()[0]
+
+
+def _let_go_of_uploads(*, now: datetime) -> int:
+    """What was kept for another attempt that nobody has wanted for a day."""
+    old = Import.objects.filter(state__in=ENDED, ended_at__lt=now - UPLOADS_KEPT).exclude(upload="")
+    return sum(_let_go_of_upload(pk) for pk in list(old.values_list("pk", flat=True)))
+
+
+@transaction.atomic
+def _let_go_of_upload(pk: UUID) -> int:
+    """Somebody may have it begun anew at this moment: the row decides."""
+    rows = Import.objects.select_for_update().filter(pk=pk, state__in=ENDED)
+    job = rows.exclude(upload="").first()
+    if job is None:
+        return 0
+    ending.drop_upload(job)
+    job.save(update_fields=["upload"])
+    return 1
 
 
 def _drop_uploads(*, now: datetime) -> int:
-    """Uploads older than a day that no open import reads."""
+    """Uploads older than a day that no row names."""
     try:
         names = [f"{UPLOADS}/{name}" for name in default_storage.listdir(UPLOADS)[1]]
     except FileNotFoundError:
         return 0
-    wanted = set(Import.objects.filter(upload__in=names, ended_at=None).values_list("upload", flat=True))
-    left = [name for name in names if name not in wanted and _is_old(name, now=now)]
+    old = [name for name in names if _is_old(name, now=now)]
+    wanted = set(Import.objects.filter(upload__in=old).values_list("upload", flat=True))
+    left = [name for name in old if name not in wanted]
     for name in left:
         trees.discard(name)
     return len(left)

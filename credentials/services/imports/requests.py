@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import tempfile
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import uuid4
 
+from django.contrib.auth import get_user_model
 from django.core.files import File
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from credentials.conf import conf
-from credentials.errors import Conflict, ContentRefused, InputInvalid, TooManyRequests
+from credentials.errors import (
+    AddressInvalid,
+    Conflict,
+    ContentRefused,
+    InputInvalid,
+    StorageUnavailable,
+    TooManyRequests,
+)
 from credentials.models import Import, ImportState, Library, Source
 from credentials.models.library import Snapshot
 from credentials.providers.free_text import has_token
-from credentials.providers.repository_url import parse
+from credentials.providers.repository_url import RepositoryAddress, parse
 from credentials.services import audit
 from credentials.services.audit import Actor
 from credentials.services.imports import queueing, workspaces
 from credentials.services.imports.claims import circumstances_of, subject_of
-from credentials.services.imports.retrying import AGAIN
 from credentials.services.libraries import libraries, snapshots, trees
-from credentials.services.logins import lock_active
 from credentials.services.targets import find_target
 from credentials.sources import paths
 
 UPLOADS = "uploads"
-REF_LENGTH = 250
+AGAIN: Final = timedelta(minutes=1)
+ADDRESS_LENGTH = TEXT_LENGTH = 1000
+REFERENCE_LENGTH = 200
 _BLOCK = 1 << 20
 
 
@@ -50,15 +56,15 @@ def request_git(
     it. Raises AddressInvalid, InputInvalid, NotFound (no such library), Conflict (the person is not active),
     TooManyRequests (too many are under way), QuotaExceeded (what may be stored is used up).
     """
-    address = parse(repository_url)
+    address = checked_address(repository_url)
     found = find_target(address)
     job = Import(
         source=Source.GIT,
-        repository_url=address.text[:1000],
+        repository_url=address.text,
         host=found.host.slug if found else "",
         ref=_checked_ref(ref),
         subdirectory=checked_folder(subdirectory),
-        reference=_checked_words(reference, field="reference"),
+        reference=_checked_words(reference, field="reference", most=REFERENCE_LENGTH),
     )
     return _request(job, actor=actor, owner=owner, library=library, now=now)
 
@@ -85,12 +91,13 @@ def request_zip(
         file_name=shown_file_name(file_name),
         subdirectory=checked_folder(subdirectory),
         unwrap=unwrap,
-        reference=_checked_words(reference, field="reference"),
+        reference=_checked_words(reference, field="reference", most=REFERENCE_LENGTH),
         upload_bytes=upload.size,
     )
     if upload.size > conf.import_upload_bytes:
         raise InputInvalid(_("This file is larger than an upload may be."), field="file")
-    _refuse_busy(owner, now=now)
+    libraries.checked_name(library)
+    refuse_used_up(owner)
     trees.refuse_without_room(upload.size)
     job.id = uuid4()
     job.upload = f"{UPLOADS}/{job.id}.zip"
@@ -123,14 +130,16 @@ def update(*, actor: Actor, library: Library, reference: str = "", now: datetime
 
 
 def _request(job: Import, *, actor: Actor, owner: Any, library: str, now: datetime) -> Import:
-    _refuse_busy(owner, now=now)
-    snapshots.refuse_over_quota(owner.pk)
-    job.library = libraries.named(actor=actor, owner=owner, library=library, now=now)
+    """The row, its event, and its entry in the queue; a library that is made for it, too, or nothing of all."""
     job.actor_kind, job.actor_id, job.actor_name = actor.kind, actor.id, actor.name
-    job.created_at = job.queued_at = now
+    job.created_at = job.queued_at = job.heartbeat_at = now
     with transaction.atomic():
         lock_active(owner)
-        _refuse_busy(owner, now=now)
+        # Counted under the person's lock: two requests cannot both be the last one.
+        refuse_used_up(owner)
+        job.library = libraries.named(actor=actor, owner=owner, library=library, now=now)
+        if not Library.objects.select_for_update().filter(pk=job.library.pk).exists():
+            raise Conflict(_("The library was removed at this moment."))
         job.save(force_insert=True)
         audit.record(
             "import.requested",
@@ -143,24 +152,50 @@ def _request(job: Import, *, actor: Actor, owner: Any, library: str, now: dateti
     return job
 
 
-def _refuse_busy(owner: Any, *, now: datetime) -> None:
-    open_ones = Import.objects.filter(
-        library__owner=owner, state__in=(ImportState.QUEUED, ImportState.RUNNING)
-    )
+def lock_active(owner: Any) -> None:
+    """Keep ``owner`` active until the caller's transaction ends; raises Conflict where the person is not."""
+    people = get_user_model()._default_manager.select_for_update().filter(pk=owner.pk, is_active=True)
+    if people.values_list("pk", flat=True).first() is None:
+        raise Conflict(_("This person is not active here any more. Nothing is imported."))
+
+
+def refuse_used_up(owner: Any) -> None:
+    """Raises TooManyRequests where as many imports of a person wait or run as may, and QuotaExceeded where what the
+    person may store is used up."""
+    states = (ImportState.QUEUED, ImportState.RUNNING)
+    open_ones = Import.objects.filter(library__owner=owner, state__in=states)
     if open_ones.count() >= conf.imports_queued_per_user:
         raise TooManyRequests(
             _("Many imports of this person are under way. Wait until some have ended."), retry_after=AGAIN
         )
+    snapshots.refuse_over_quota(owner.pk)
 
 
 def _keep(name: str, upload: File[bytes]) -> None:
-    """Bring what was uploaded into the storage, through a file of its own that may be used up."""
-    folder = workspaces.incoming()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".zip", delete=False) as copy:
-        for block in upload.chunks(_BLOCK):
-            copy.write(block)
-    trees.save(name, Path(copy.name))
+    """Bring what was uploaded into the storage, through a file of its own that is used up."""
+    copy = workspaces.incoming() / f"{uuid4()}.zip"
+    try:
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with copy.open("xb") as target:
+            for block in upload.chunks(_BLOCK):
+                target.write(block)
+        trees.save(name, copy)
+    except OSError as error:
+        raise StorageUnavailable("the disk takes no upload at present") from error
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def checked_address(text: str) -> RepositoryAddress:
+    """The address of a repository; raises AddressInvalid, also where a token stands anywhere in it."""
+    address = parse(text)
+    if not address.segments:
+        raise AddressInvalid(_("This address names a host, but no repository on it."))
+    if has_token(text):
+        raise AddressInvalid(_("Remove the token from the address."))
+    if len(address.text) > ADDRESS_LENGTH:
+        raise AddressInvalid(_("The address is too long."))
+    return address
 
 
 def _checked_ref(text: str) -> str:
@@ -168,7 +203,7 @@ def _checked_ref(text: str) -> str:
     ref = text.strip()
     bad = {"..", "@{", "//", "\\", "~", "^", ":", "?", "*", "[", " "}
     is_proper = (
-        len(ref) <= REF_LENGTH
+        len(ref) <= TEXT_LENGTH
         and ref.isprintable()
         and not ref.startswith(("-", "/", "."))
         and not ref.endswith(("/", ".", ".lock"))
@@ -192,10 +227,14 @@ def checked_folder(text: str) -> str:
         raise InputInvalid(message, field="subdirectory") from None
 
 
-def _checked_words(text: str, *, field: str) -> str:
-    if has_token(text):
+def _checked_words(text: str, *, field: str, most: int = TEXT_LENGTH) -> str:
+    words = text.strip()
+    if has_token(words):
         raise InputInvalid(_("This looks like a token. It is not kept."), field=field)
-    return text.strip()
+    if len(words) > most or not words.isprintable():
+        message = _("At most %(most)d characters, all of them printable.") % {"most": most}
+        raise InputInvalid(message, field=field)
+    return words
 
 
 def shown_file_name(name: str) -> str:

@@ -16,24 +16,29 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import Error
 from django.utils import timezone
 
 from credentials.conf import conf
 from credentials.errors import (
+    AuditUnavailable,
     Conflict,
     CryptoError,
     ImportCanceled,
     ImportProblem,
     StorageUnavailable,
+    TooManyRequests,
+    UploadGone,
 )
 from credentials.models import Import, ProgressUnit, Source, Stage
 from credentials.services.imports import claims, ending, from_git
-from credentials.services.imports.claims import Claim, Lost, Pulse, Stopped
+from credentials.services.imports.claims import Claim, Lost
 from credentials.services.imports.ending import Reason
 from credentials.services.imports.from_git import NoWayIn
-from credentials.services.imports.workspaces import workspace
+from credentials.services.imports.pulse import Pulse, Stopped
+from credentials.services.imports.workspaces import sweep, workspace
 from credentials.services.libraries import trees
 from credentials.services.libraries.snapshots import Origin
 from credentials.services.libraries.trees import PutTree
@@ -41,8 +46,8 @@ from credentials.sources.archive import open_archive
 from credentials.sources.content import Content, ContentLimits
 from credentials.sources.stored_zip import write_archive
 
-# Content that was there is removed at most once while it is referred to.
-_PUTS = 2
+# Content that was there may be removed between finding and referring to it; hardly ever more than once.
+_PUTS = 3
 _BLOCK = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -68,7 +73,8 @@ def run(
     now: Callable[[], datetime] = timezone.now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[UUID, ...]:
-    """Carry out an import, if it waits and may be claimed now; the imports that waited behind it.
+    """Carry out an import, if it waits and may be claimed now, or the one of its library that is before it in line;
+    the imports that may be taken afterwards.
 
     Safe to be called twice, at the same time and on any machine. Raises nothing but errors of the database: the
     import is taken up again then (services/imports/recovery.py).
@@ -76,58 +82,51 @@ def run(
     claim = claims.take(import_id, now=now())
     if claim is None:
         return ()
-    deadline = monotonic() + conf.import_duration.total_seconds()
-    pulse = Pulse(claim=claim, now=now, deadline=deadline, monotonic=monotonic)
     try:
-        with workspace(claim.token) as folder:
-            _attempt(_Job(claim=claim, folder=folder, pulse=pulse, now=now))
+        sweep(now=now())
+        deadline = monotonic() + conf.import_duration.total_seconds()
+        with Pulse(claim=claim, now=now, deadline=deadline, monotonic=monotonic) as pulse:
+            _attempt(claim, pulse, now=now)
     except Lost:
-        logger.info("import %s is somebody else's by now", import_id)
-    except OSError as error:
-        # No room for a folder, or none of ours.
-        logger.error("import %s could not be begun: %s", import_id, type(error).__name__)
-        _fail(claim, ending.reason_of(StorageUnavailable()), now=now)
+        logger.info("import %s is somebody else's by now", claim.job.pk)
     finally:
         claims.let_go(claim)
-    return claims.waiting_behind(claim.job)
+    ending.forget_archive(claim.job)
+    return claims.waiting_behind(claim.job, now=now())
 
 
-def _attempt(job: _Job) -> None:
+def _attempt(claim: Claim, pulse: Pulse, *, now: Callable[[], datetime]) -> None:
     try:
-        _bring(job)
+        # What an attempt that was killed has brought.
+        trees.discard(claim.job.archive)
+        with workspace(claim.token) as folder:
+            _bring(_Job(claim=claim, folder=folder, pulse=pulse, now=now))
     except ImportCanceled:
-        ending.cancel(job.claim, now=job.now())
-        _drop_upload(job.row)
-    except NoWayIn as problem:
-        _fail(job.claim, ending.reason_of_verdict(problem.verdict), now=job.now)
-    except ImportProblem as problem:
-        _fail(job.claim, ending.reason_of(problem), now=job.now)
+        ending.cancel(claim, now=now())
     except Stopped:
-        ending.release(job.claim, now=job.now())
+        ending.release(claim, now=now())
     except (Lost, Error):
         raise
-    except CryptoError as problem:
-        _fail(
-            job.claim, Reason(error={"code": problem.code, "retryable": True}, is_passing=True), now=job.now
-        )
     except Exception as problem:
-        place = traceback.extract_tb(problem.__traceback__)[-1]
-        kind = type(problem).__name__
-        # Neither its words nor a traceback: both may repeat content, addresses or worse.
-        logger.error("import %s failed: %s at %s:%s", job.row.pk, kind, place.filename, place.lineno)
-        _fail(job.claim, ending.unexpected(), now=job.now)
+        ending.fail(claim, _reason(claim.job, problem), now=now())
 
 
-def _fail(claim: Claim, reason: Reason, *, now: Callable[[], datetime]) -> None:
-    """A file that would only be refused again is not kept; another one stays for a day."""
-    has_ended = ending.fail(claim, reason, now=now())
-    if has_ended and not (reason.error or {}).get("retryable"):
-        _drop_upload(claim.job)
-
-
-def _drop_upload(job: Import) -> None:
-    if job.upload:
-        trees.discard(job.upload)
+def _reason(job: Import, problem: Exception) -> Reason:
+    if isinstance(problem, NoWayIn):
+        return ending.reason_of_verdict(problem.verdict)
+    if isinstance(problem, (ImportProblem, TooManyRequests, AuditUnavailable)):
+        return ending.reason_of(problem)
+    if isinstance(problem, CryptoError):
+        return Reason(error={"code": problem.code, "retryable": True}, is_passing=True)
+    place = traceback.extract_tb(problem.__traceback__)[-1]
+    kind = type(problem).__name__
+    if isinstance(problem, OSError):
+        # Every other system has errors of our own by then: this is the disk.
+        logger.error("import %s: the disk does not do it: %s at line %s", job.pk, kind, place.lineno)
+        return ending.reason_of(StorageUnavailable())
+    # Neither its words nor a traceback: both may repeat content, addresses or worse.
+    logger.error("import %s failed: %s at %s:%s", job.pk, kind, place.filename, place.lineno)
+    return ending.unexpected()
 
 
 def _bring(job: _Job) -> None:
@@ -139,47 +138,63 @@ def _bring(job: _Job) -> None:
         _store(job, fetched, ref=fetched.ref, commit=fetched.commit)
         return
     job.pulse.enter(Stage.OPENING, unit=ProgressUnit.BYTES, total=job.row.upload_bytes)
-    local = _local_upload(job)
-    with local.open("rb") as opened:
+    with _local_upload(job).open("rb") as opened:
         content = open_archive(
             opened, limits=limits, unwrap=job.row.unwrap, subdirectory=job.row.subdirectory
         )
         _store(job, content, ref="", commit="")
-    _drop_upload(job.row)
 
 
 def _local_upload(job: _Job) -> Path:
-    """The uploaded file where it can be read in any order; a copy, where the storage is elsewhere."""
+    """The uploaded file where it can be read in any order; a copy, where the storage is elsewhere.
+
+    Raises UploadGone, StorageUnavailable, and what the pulse raises.
+    """
+    name = job.row.upload
     try:
-        return Path(default_storage.path(job.row.upload))
+        if not name or not default_storage.exists(name):
+            raise UploadGone
+        return Path(default_storage.path(name))
     except NotImplementedError:
         pass
-    target = job.folder / "upload.zip"
-    try:
-        with default_storage.open(job.row.upload) as source, target.open("wb") as copy:
-            while block := source.read(_BLOCK):
-                copy.write(block)
-                job.pulse.beat(progress_done=copy.tell())
-    except (ImportProblem, Lost, Stopped, Error):
+    except UploadGone:
         raise
     except Exception as error:
-        logger.error("an upload could not be read: %s", type(error).__name__)
-        raise StorageUnavailable from None
+        raise _unreadable(error) from None
+    target = job.folder / "upload.zip"
+    try:
+        source = default_storage.open(name)
+    except Exception as error:
+        raise _unreadable(error) from None
+    with source, target.open("wb") as copy:
+        while block := _block(source):
+            copy.write(block)
+            job.pulse.beat(progress_done=copy.tell())
     return target
+
+
+def _block(source: File[bytes]) -> bytes:
+    try:
+        return bytes(source.read(_BLOCK))
+    except Exception as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> StorageUnavailable:
+    """Each storage has errors of its own; their words may name buckets and addresses."""
+    logger.error("an upload could not be read: %s", type(error).__name__)
+    return StorageUnavailable()
 
 
 def _store(job: _Job, content: Content, *, ref: str, commit: str) -> None:
     files = content.files
     size = sum(file.size for file in files)
-    _refuse_without_room(job.folder, size)
+    if shutil.disk_usage(job.folder).free < size + trees.LEAST_FREE:
+        raise StorageUnavailable
     job.pulse.enter(Stage.READING, unit=ProgressUnit.BYTES, total=size, files=len(files))
     archive = job.folder / "archive.zip"
-    try:
-        with archive.open("w+b") as target:
-            manifest = write_archive(content, target, progress=job.pulse.files)
-    except OSError as error:
-        logger.error("import %s: the disk took nothing: %s", job.row.pk, type(error).__name__)
-        raise StorageUnavailable from None
+    with archive.open("w+b") as target:
+        manifest = write_archive(content, target, progress=job.pulse.files)
     job.pulse.enter(Stage.STORING)
     origin = Origin(
         source=job.row.source,
@@ -192,37 +207,34 @@ def _store(job: _Job, content: Content, *, ref: str, commit: str) -> None:
         file_name=job.row.file_name,
         remarks=tuple(content.remarks),
     )
-    token = f"{job.row.pk.hex}-{job.row.attempts}"
     for turn in range(_PUTS):
-        copy = job.folder / "put.zip"
-        shutil.copyfile(archive, copy) if turn + 1 < _PUTS else archive.rename(copy)
-        put = trees.put(manifest=manifest, archive=copy, token=f"{token}-{turn}", intend=_intention(job))
-        try:
-            _succeed(job, put, origin)
-        except Conflict:
-            continue
-        return
+        token = f"{job.row.pk.hex}-{job.row.attempts}-{turn}"
+        put = trees.put(manifest=manifest, archive=archive, token=token, intend=_intention(job))
+        if _has_succeeded(job, put, origin):
+            return
     raise StorageUnavailable
-
-
-def _refuse_without_room(folder: Path, size: int) -> None:
-    if shutil.disk_usage(folder).free < size + trees.LEAST_FREE:
-        raise StorageUnavailable
 
 
 def _intention(job: _Job) -> Callable[[str], None]:
     def intend(name: str) -> None:
-        mine = Import.objects.filter(pk=job.row.pk, holder=job.claim.token)
-        if not mine.update(archive=name):
+        if not job.claim.rows.update(archive=name):
             raise Lost
 
     return intend
 
 
-def _succeed(job: _Job, put: PutTree, origin: Origin) -> None:
-    """The last transaction; what was put and is nobody's afterwards goes."""
+def _has_succeeded(job: _Job, put: PutTree, origin: Origin) -> bool:
+    """The last transaction; what was put and is nobody's afterwards goes. False where the content has to be put
+    again."""
     try:
+        job.pulse.check()
         ending.succeed(job.claim, put=put, origin=origin, now=job.now())
+    except Conflict:
+        # What was found there is used up only where it was put just now.
+        if put.is_new:
+            raise StorageUnavailable from None
+        return False
     finally:
         if put.is_new:
             trees.discard(put.archive)
+    return True

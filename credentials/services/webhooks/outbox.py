@@ -58,14 +58,15 @@ DATA_FIELDS: Shape = {
 def announce(
     event: WebhookEvent,
     *,
-    host: str,
+    host: str | None,
     data: Mapping[str, object] | Callable[[], Mapping[str, object]],
     now: datetime,
 ) -> WebhookMessage | None:
     """Tell every endpoint that wants this event and may see ``host``, inside the caller's transaction.
 
     ``host`` is a slug, empty for what concerns a person at every host: that is not for clients that are limited
-    to some. Where nobody listens, ``data`` is not even made.
+    to some. None is for what concerns no host at all, and every client may know. Where nobody listens, ``data`` is
+    not even made.
     Raises ValueError for data outside the allow-list.
     """
     wanting = [one for one in listening(now=now) if _wants(one, event) and _may_see(one, host)]
@@ -73,7 +74,7 @@ def announce(
         return None
     found = data() if callable(data) else data
     message = WebhookMessage.objects.create(
-        event=event.value, host=host, data=_checked(found, DATA_FIELDS), created_at=now
+        event=event.value, host=host or "", data=_checked(found, DATA_FIELDS), created_at=now
     )
     WebhookDelivery.objects.bulk_create(
         WebhookDelivery(endpoint=one, message=message, created_at=now, next_attempt_at=now) for one in wanting
@@ -96,8 +97,8 @@ def _wants(endpoint: WebhookEndpoint, event: WebhookEvent) -> bool:
     return not endpoint.events or event.value in endpoint.events
 
 
-def _may_see(endpoint: WebhookEndpoint, host: str) -> bool:
-    return not endpoint.client.hosts or host in endpoint.client.hosts
+def _may_see(endpoint: WebhookEndpoint, host: str | None) -> bool:
+    return host is None or not endpoint.client.hosts or host in endpoint.client.hosts
 
 
 def _checked(data: Mapping[str, object], shape: Shape) -> dict[str, object]:

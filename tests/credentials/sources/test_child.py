@@ -212,9 +212,10 @@ def test_a_program_reads_what_it_is_given(tmp_path: Path) -> None:
     )
     reading, writing = os.pipe()
     os.close(writing)
-    with (tmp_path / "input").open("rb") as source:
-        with started(program, source=source.fileno(), inherited=(reading,)) as running:
-            assert b"".join(running.blocks()) == b"400000 [0, 1, 2, 3, 4]\n"
+    source = os.open(tmp_path / "input", os.O_RDONLY)
+    with started(program, source=source, inherited=(reading,)) as running:
+        assert b"".join(running.blocks()) == b"400000 [0, 1, 2, 3, 4]\n"
+    os.close(source)
     os.close(reading)
 
 
@@ -232,9 +233,9 @@ def test_it_is_watched_although_nothing_arrives_and_whoever_watches_may_end_it()
         if len(times) == 4:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        with started(f"import time; mark = '{mark}'; time.sleep(60)", watch=watch) as running:
-            list(running.blocks())
+    program = f"import time; mark = '{mark}'; time.sleep(60)"
+    with pytest.raises(KeyboardInterrupt), started(program, watch=watch) as running:
+        list(running.blocks())
     assert all(later - earlier < 0.6 for earlier, later in pairwise(times))
     assert processes_with(mark) == {}
 
@@ -242,8 +243,7 @@ def test_it_is_watched_although_nothing_arrives_and_whoever_watches_may_end_it()
 def test_a_reader_that_fails_ends_the_program() -> None:
     mark = f"child-{time.monotonic_ns()}"
     with pytest.raises(ZeroDivisionError), started(f"mark = '{mark}'\nwhile True: print('x')") as running:
-        for block in running.blocks():
-            len(block) // 0
+        next(len(block) // 0 for block in running.blocks())
     assert processes_with(mark) == {}
 
 

@@ -6,6 +6,7 @@ import io
 import subprocess
 import zipfile
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ def by_git(owner: User, repository_url: str, library: str = "Cases", **more: Any
     return requests.request_git(owner=owner, library=library, repository_url=repository_url, **given)
 
 
-def ran(job: Import) -> Import:
-    """The import, after a worker has looked at it."""
-    running.run(job.pk)
+def ran(job: Import, *, later: int = 0) -> Import:
+    """The import, after a worker has looked at it, so many hours later."""
+    running.run(job.pk, now=lambda: timezone.now() + timedelta(hours=later))
     return again(job)
 
 

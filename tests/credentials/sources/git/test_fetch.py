@@ -199,10 +199,12 @@ def test_an_empty_repository_has_no_default_branch(workshop: Workshop, folder: P
 
 def test_a_name_that_leads_to_no_commit_is_not_found(workshop: Workshop, folder: Path) -> None:
     blob = workshop.blob(b"1")
-    workshop.files({"a": b"1"})
+    commit = workshop.files({"a": b"1"})
     workshop.ref("refs/tags/blob", blob)
+    workshop.run("tag", "-a", "-m", "x", "v1", commit)
+    tag = workshop.run("rev-parse", "refs/tags/v1")
     with Server(private(workshop.serve, workshop.serve)) as server:
-        for ref in ("refs/tags/blob", blob):
+        for ref in ("refs/tags/blob", blob, tag):
             with pytest.raises(RefNotFound, match="no commit"):
                 fetched(server, folder, ref=ref)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from credentials.errors import StorageUnavailable, TimeExceeded
+from credentials.sources.git import repository as repository_module
 from credentials.sources.git.repository import Repository
 from tests.credentials.sources.git.hosts import LIMITS, NO_PROGRESS, Workshop
 
@@ -46,6 +47,7 @@ def test_what_it_lacks_is_fetched_from_nowhere(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     workshop.configure("remote.evil.url", f"ext::touch {marker}")
     workshop.configure("remote.evil.promisor", "true")
+    workshop.configure("remote.evil.partialCloneFilter", "blob:none")
     workshop.configure("extensions.partialClone", "evil")
     commit = workshop.commit(workshop.tree([("100644", b"a", "5ca1ab1e" * 5)]))
     repository = made(workshop.path)
@@ -70,3 +72,20 @@ def test_lines_lie_in_a_file_without_a_name(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
     with pytest.raises(StorageUnavailable), made(tmp_path / "nothing").lines(["a"]):
         raise AssertionError("there is no such folder")
+
+
+def test_work_without_end_is_over_with_its_time_on_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository_module, "_LEAST_CPU_SECONDS", 1)
+    workshop = Workshop(tmp_path / "origin.git")
+    key = workshop.tree([])
+    for _level in range(8):
+        key = workshop.tree([("40000", b"d%02d" % number, key) for number in range(32)])
+    repository = made(workshop.path)
+    # Nothing is printed for a folder, and there is nothing else.
+    with repository.started(["ls-tree", "-r", key], output_bytes=1000) as running:
+        assert list(running.blocks()) == []
+        with pytest.raises(TimeExceeded) as caught:
+            repository.check(running)
+    assert caught.value.limit == 1
