@@ -1,62 +1,173 @@
-"""The Celery application, where ``TASK_QUEUE_URL`` names a broker: ``celery -A project.celery worker``."""
+"""Carries out Forgekey's background tasks on Celery: ``celery -A project.celery worker -Q imports,default``.
+
+Whoever may write to the broker may have these tasks carried out with ids of their choice, and nothing else: tasks
+are known by name, none of Celery's own is among them, messages are JSON, and workers take no remote orders.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
-from functools import cache
+import threading
+import traceback
+from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
+import django
 from celery import Celery, signals
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+if not apps.ready:
+    django.setup()
 
-from django.conf import settings  # Celery's own settings depend on Django's
+from credentials.conf import conf  # Django must know its apps before
+from credentials.services import processes  # as above
+from credentials.services.imports import claims  # as above
+from credentials.services.imports.queueing import run_import  # as above
+from credentials.services.processes import Kind  # as above
+from credentials.services.queue import verify_credential  # as above
 
-RUN = "forgekey.run"
-# More than any import may take (CREDENTIALS_IMPORT_SECONDS): a broker that hears nothing for so long gives the task
-# to another worker. One whose connection breaks is noticed at once.
-_LONGEST_SECONDS = 22_200
+# All there is. A task that is not listed cannot be carried out (tests/project/test_celery.py).
+TASKS = (verify_credential, run_import)
+# Beyond the longest import: only then does Redis take an entry for lost and hand it out again.
+_LONGER = timedelta(minutes=15)
+_AGAIN_SECONDS = 5
+_ANSWERS_SECONDS = 2
 
-app = Celery("forgekey")
-app.conf.update(
-    broker_url=settings.TASK_QUEUE_URL,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": _LONGEST_SECONDS},
-    # Nothing but text is ever taken from the broker; pickle would run what stands there.
-    task_serializer="json",
-    accept_content=["json"],
-    task_ignore_result=True,
-    task_default_queue="default",
-    # A task is done when it is done: what a killed worker held is given to another one.
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
-)
+logger = logging.getLogger(__name__)
 
 
-@cache
-def _tasks() -> dict[str, Any]:
-    """What may be run, by its path: whoever writes to the broker shall not run anything else."""
-    from credentials.services import queue  # noqa: PLC0415  # only once Django is set up
-    from credentials.services.imports import queueing  # noqa: PLC0415  # as above
+def _configured() -> Celery:
+    backend: dict[str, Any] = settings.TASKS["default"]
+    facts: dict[str, str] = backend.get("OPTIONS", {})
+    if "secret_url" not in facts:
+        raise ImproperlyConfigured(
+            "TASK_QUEUE_URL is not set: the database is the queue, and needs no Celery."
+        )
+    made = Celery("forgekey", broker=facts["secret_url"], set_as_current=False)
+    made.conf.update(
+        broker_transport_options=_transport(facts),
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=_ANSWERS_SECONDS,
+        # A request waits for it; what is not taken at once is kept elsewhere (project/task_backends.py).
+        task_publish_retry=False,
+        task_queues=[Queue(name) for name in backend["QUEUES"]],  # type: ignore[no-untyped-call]  # kombu's own
+        task_default_queue="default",
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        # An entry is done with only when its task is: whoever dies over it leaves it to another worker.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return made
 
-    return {task.module_path: task for task in (queue.verify_credential, queueing.run_import)}
+
+def _transport(facts: dict[str, str]) -> dict[str, Any]:
+    if not facts["secret_url"].startswith("redis"):
+        return {"confirm_publish": True}
+    return {
+        "global_keyprefix": f"{facts['prefix']}:",
+        "visibility_timeout": int((conf.import_duration + _LONGER).total_seconds()),
+        "socket_connect_timeout": _ANSWERS_SECONDS,
+        "socket_timeout": 5 * _ANSWERS_SECONDS,
+    }
 
 
-@app.task(name=RUN)  # type: ignore[untyped-decorator]  # Celery ships no types
-def run(path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Run one of our tasks; a sign of life tells other machines that this process works on it."""
-    from credentials.services import processes  # noqa: PLC0415  # only once Django is set up
-    from credentials.services.processes import Kind  # noqa: PLC0415  # as above
+def _register(task: Any) -> None:
+    def carry_out(self: Any, *args: Any, **kwargs: Any) -> None:
+        _show_life()
+        try:
+            task.call(*args, **kwargs)
+            return
+        except Error as error:
+            kind = type(error).__name__
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # Neither its words nor a traceback: both may repeat what was stored.
+            logger.error(
+                "%s failed: %s at %s:%s", task.name, type(error).__name__, place.filename, place.lineno
+            )
+            return
+        logger.error("%s stands still: %s", task.name, kind)
+        # Outside of the handler, so that the database's words stay out of the broker.
+        raise self.retry(countdown=_AGAIN_SECONDS)
 
-    with processes.beating(Kind.PASSING):
-        _tasks()[path].call(*args, **kwargs)
+    app.task(carry_out, name=task.module_path, bind=True, max_retries=None)
 
 
-@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # as above
-def _put_back(*_: Any, **__: Any) -> None:
-    """A worker that is told to end lets go of its import within a second."""
-    from credentials.services.imports import claims  # noqa: PLC0415  # only once Django is set up
+app = _configured()
+app.finalize()
+for _name in [name for name in app.tasks if name.startswith("celery.")]:
+    app.tasks.unregister(_name)
+for _task in TASKS:
+    _register(_task)
 
+
+# --- The worker's processes ---------------------------------------------------------------------------
+
+_life = ExitStack()
+_living: set[int] = set()
+_parents_end: list[int] = []
+
+
+def _show_life() -> None:
+    """Give signs of life from this process, whichever kind of pool it belongs to: others would take its imports."""
+    pid = os.getpid()
+    if pid not in _living:
+        _living.clear()  # a parent's, where this is a child
+        _living.add(pid)
+        _life.enter_context(processes.beating(Kind.RUNNER))
+
+
+def _open_line(**_: Any) -> None:
+    """Before there are children: when its other end closes, with a word or by a kill, they know of the end."""
+    _parents_end[:] = os.pipe()
+
+
+def _begin(**_: Any) -> None:
+    if _parents_end:
+        read_end, write_end = _parents_end
+        os.close(write_end)
+        threading.Thread(target=_wait_for_end, args=(read_end,), name="parent", daemon=True).start()
+    _show_life()
+
+
+def _wait_for_end(read_end: int) -> None:
+    os.read(read_end, 1)
     claims.stop_all()
+
+
+def _end(**_: Any) -> None:
+    _life.close()
+
+
+def _shut_down(**_: Any) -> None:
+    """A running import is put back instead of waited for."""
+    claims.stop_all()
+    if _parents_end:
+        os.close(_parents_end[1])
+        _parents_end.clear()  # a second signal must not close what has the number by then
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Django has set it up: as JSON, and without secrets."""
+
+
+signals.setup_logging.connect(_leave_logging_alone, weak=False)
+signals.worker_init.connect(_open_line, weak=False)
+signals.worker_process_init.connect(_begin, weak=False)
+signals.worker_process_shutdown.connect(_end, weak=False)
+signals.worker_shutting_down.connect(_shut_down, weak=False)
+signals.worker_shutdown.connect(_end, weak=False)

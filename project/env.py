@@ -9,9 +9,9 @@ import os
 import secrets
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
@@ -20,7 +20,7 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
-_BROKERS = ("redis://", "rediss://", "amqp://", "amqps://")
+_BROKERS = ("redis", "rediss", "amqp", "amqps")
 _DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
@@ -65,16 +65,22 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
         return found
 
     def task_queue(self, var: str) -> str:
-        """Celery's broker; empty for the queue in the database."""
-        given: str = self.str(var, default="")
-        if given and not given.startswith(_BROKERS):
+        """The address of the broker whose workers carry out background tasks; empty where the database is the queue."""
+        given = self._given(var) or ""
+        engine, _, address = given.partition("+")
+        if not given:
+            return ""
+        try:
+            parts = urlsplit(address)
+            is_right = parts.scheme in _BROKERS and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_right = False
+        if engine != "celery" or not is_right:
+            forms = "celery+redis://:password@host:6379/2 or celery+amqp://user:password@host:5672/forgekey"
             raise ImproperlyConfigured(
-                f"{var} must read redis://host:6379/2 or amqp://user:password@host:5672/name; "
-                "without it, tasks are queued in the database."
+                f"{var} must read {forms}; percent-encode what is special in a password."
             )
-        if given and find_spec("celery") is None:
-            raise ImproperlyConfigured(f"{var} needs Celery: pip install 'celery[redis]>=5.5'")
-        return given
+        return address
 
     def _given(self, var: str) -> str | None:
         try:

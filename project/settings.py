@@ -146,16 +146,16 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# Without a broker, the queue is a table: enqueuing is an INSERT in the caller's transaction.
-TASK_QUEUE_URL = env.task_queue("TASK_QUEUE_URL")
-TASKS = {
-    "default": {
-        "BACKEND": "project.task_backends.CeleryBackend"
-        if TASK_QUEUE_URL
-        else "django_tasks_db.DatabaseBackend",
-        "QUEUES": ["default", "imports"],
+_queue = {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "imports"]}
+TASKS = {"default": _queue}
+_broker = env.task_queue("TASK_QUEUE_URL")
+if _broker:
+    _facts = {"secret_url": _broker, "prefix": env.str("TASK_QUEUE_PREFIX", default="forgekey")}
+    TASKS = {
+        "default": {**_queue, "BACKEND": "project.task_backends.CeleryBackend", "OPTIONS": _facts},
+        # What the broker does not take is kept here, and carried out by the worker.
+        "database": _queue,
     }
-}
 
 # --- People -------------------------------------------------------------------------------------------
 

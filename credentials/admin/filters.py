@@ -38,6 +38,12 @@ class HostFilter(ChoiceFilter):
         return list(Host.objects.order_by("name").values_list("slug", "name"))
 
 
+class ImportHostFilter(HostFilter):
+    """By the host that an import came from; it may be gone by now."""
+
+    column = "host"
+
+
 class KindFilter(ChoiceFilter):
     """By kind of token."""
 

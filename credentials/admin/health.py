@@ -118,7 +118,7 @@ def _processes(now: datetime) -> Table:
 
 def _process(state: ProcessHealth) -> tuple[object, ...]:
     alive = badge(_("running"), "ok") if state.is_alive else badge(_("gone"), "idle")
-    kinds = {"worker": _("worker"), "refresher": _("refresher")}
+    kinds = {"worker": _("worker"), "refresher": _("refresher"), "runner": _("worker of another engine")}
     kind = kinds.get(state.row.kind, state.row.kind)
     return (kind, alive, state.row.identity, moment(state.row.started_at), moment(state.row.seen_at))
 
@@ -143,7 +143,7 @@ def _trouble(now: datetime) -> Iterator[tuple[object, ...]]:
 
 
 def _backlog(now: datetime) -> Table:
-    counts = health.backlog(now=now)
+    counts, imports = health.backlog(now=now), health.imports(now=now)
     facts: tuple[tuple[Text, int, str], ...] = (
         (_("Credentials that are renewed by the refresher"), counts.renewable, ""),
         (_("Renewals that wait longer than they should"), counts.refresh_overdue, "bad"),
@@ -156,11 +156,18 @@ def _backlog(now: datetime) -> Table:
         (_("Webhooks given up in the last two days"), counts.deliveries_failed, "bad"),
         (_("Webhook endpoints switched off for their answers"), counts.endpoints_off, "bad"),
         (_("Background tasks that wait longer than they should"), counts.tasks_waiting, "bad"),
+        (_("Imports that run"), imports.running, ""),
+        (_("Imports that wait"), imports.waiting, "bad" if imports.stands_still else "wait"),
     )
+    oldest = [] if imports.since is None else [(_("The first of them waits since"), moment(imports.since))]
     return Table(
         title=_("What waits"),
         columns=(_("what"), _("how many")),
         rows=[
-            (what, badge(str(count), tone) if count and tone else str(count)) for what, count, tone in facts
+            *(
+                (what, badge(str(count), tone) if count and tone else str(count))
+                for what, count, tone in facts
+            ),
+            *oldest,
         ],
     )

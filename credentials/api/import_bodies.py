@@ -59,15 +59,14 @@ def _error(job: Import) -> dict[str, Any] | None:
     problem = outcomes.problem_of(job)
     if problem is None:
         return None
-    stored = job.error or {}
     return {
         "type": f"/help/{problem.code.replace('_', '-')}/",
         "code": problem.code,
-        "reason": stored.get("reason") or None,
+        "reason": problem.reason or None,
         "title": str(problem.title),
         "detail": str(problem.detail),
         "entry": problem.entry or None,
-        "limit": stored.get("limit"),
+        "limit": (job.error or {}).get("limit"),
         "retryable": problem.retryable,
     }
 

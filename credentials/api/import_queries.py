@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 
 from credentials.api.authentication import Caller
 from credentials.errors import NotFound, PermissionRefused
-from credentials.models import Host, Import, Library, Snapshot, Source
+from credentials.models import Import, Library, Snapshot, Source
 from credentials.providers.repository_url import parse
 from credentials.services import clients
 from credentials.services.targets import find_target
@@ -101,16 +101,5 @@ def _all(model: Any) -> Any:
 
 
 def _within(caller: Caller) -> Q:
-    """What came by ZIP, or from a host this client may use. An address belongs to the host with the longest path
-    it lies below, as in services/targets.py."""
-    if not caller.hosts:
-        return Q()
-    bases = {slug: f"{parse(url).text}/".lower() for slug, url in Host.objects.values_list("slug", "web_url")}
-    allowed = Q(source=Source.ZIP)
-    for slug in caller.hosts:
-        below = Q(repository_url__istartswith=bases[slug]) if slug in bases else Q(pk__in=())
-        for other, base in bases.items():
-            if other not in caller.hosts and slug in bases and base.startswith(bases[slug]):
-                below &= ~Q(repository_url__istartswith=base)
-        allowed |= below
-    return allowed
+    """What came by ZIP, or from a host this client may use."""
+    return Q(source=Source.ZIP) | Q(host__in=caller.hosts) if caller.hosts else Q()

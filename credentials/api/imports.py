@@ -153,7 +153,7 @@ class Cancel(ApiView):
         summary="Stop an import",
         description=(
             "One that waits is canceled at once. One that runs ends within seconds; until then its state is `running` "
-            "and `cancel_requested` is true. One that has ended stays as it is."
+            "and `cancel_requested` is true. One that has ended is a conflict."
         ),
         request=None,
         responses={200: ImportShape},
@@ -178,7 +178,5 @@ class Retry(ApiView):
     )
     def post(self, request: Request, import_id: UUID) -> Response:
         job = import_queries.one_import(self.caller, import_id)
-        if job.repository_url:
-            import_queries.require_host_of(self.caller, job.repository_url)
         retrying.retry(actor=self.caller.actor, job=job, now=timezone.now())
         return accepted(import_queries.one_import(self.caller, import_id))

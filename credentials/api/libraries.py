@@ -21,7 +21,8 @@ from credentials.api.imports import accepted
 from credentials.api.pagination import CreatedCursorPagination
 from credentials.api.views import IMPORTS_READ, IMPORTS_WRITE, ApiView, answer
 from credentials.errors import InputInvalid, NotFound
-from credentials.models import Import, Library, Snapshot, Source
+from credentials.models import Library, Snapshot, Source
+from credentials.services import clients
 from credentials.services.imports import requests
 from credentials.services.libraries import libraries, snapshots
 
@@ -80,15 +81,18 @@ class OneLibrary(ApiView):
     def patch(self, request: Request, library_id: UUID) -> Response:
         library = import_queries.one_library(self.caller, library_id)
         name = self.read(LibraryInput).validated_data["name"]
-        libraries.rename(actor=self.caller.actor, library=library, name=name)
+        try:
+            libraries.rename(actor=self.caller.actor, library=library, name=name)
+        except InputInvalid as error:
+            raise InputInvalid(str(error), field="name") from None
         return self.told(library_id)
 
     @extend_schema(
         operation_id="libraries_remove",
         summary="Remove a library with all its snapshots and imports",
         description=(
-            "It cannot be brought back. While an import of it runs, it is a conflict. A key that is limited to hosts "
-            "is refused where the library holds what came from others."
+            "It cannot be brought back. While an import of it waits or runs, it is a conflict. A key that is limited "
+            "to hosts is refused where the library holds what came from others."
         ),
         responses={204: None},
     )
@@ -108,17 +112,17 @@ class Update(ApiView):
         operation_id="libraries_update",
         summary="Import the library's last Git source again",
         description=(
-            "The same repository, branch or tag, and folder as before. Where nothing has changed, the import succeeds "
-            "with `is_unchanged`, and there is no new snapshot."
+            "The repository, branch or tag, and folder of its newest snapshot that came by Git. Where nothing has "
+            "changed, the import succeeds with `is_unchanged`, and there is no new snapshot."
         ),
         request=None,
         responses={202: ImportShape},
     )
     def post(self, request: Request, library_id: UUID) -> Response:
         library = import_queries.one_library(self.caller, library_id)
-        last = Import.objects.filter(library=library, source=Source.GIT).first()
-        if last is not None:
-            import_queries.require_host_of(self.caller, last.repository_url)
+        last = Snapshot.objects.filter(library=library, source=Source.GIT).order_by("-number").first()
+        if last is not None and self.caller.client is not None:
+            clients.require_host(self.caller.client, last.host)
         return accepted(requests.update(actor=self.caller.actor, library=library, now=timezone.now()))
 
 

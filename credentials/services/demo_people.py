@@ -10,7 +10,7 @@ ADMIN = "admin"
 
 # What each role may do in the admin, by verb; an operator may also change these models.
 _ROLES = {"auditor": ("view",), "operator": ("view", "add", "change")}
-_OPERATED = ("host", "serviceclient", "credential", "webhookendpoint")
+_OPERATED = ("host", "serviceclient", "credential", "webhookendpoint", "library")
 
 
 def password_of(name: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from credentials.services import database, health, processes
+from credentials.services import database, health, processes, queue
 from credentials.services.database import Trouble
 from credentials.services.health import Backlog, DutyState
 from credentials.services.processes import Kind
@@ -91,6 +91,7 @@ def queues(now: datetime) -> Iterator[Remark]:
     found = [
         warning(check, text.format(count), remedy) for check, count, text, remedy in _waiting(counts) if count
     ]
+    found += [*_imports(now), *_broker()]
     yield from found
     if not found:
         yield ok("queues", "Nothing waits longer than it should.")
@@ -122,6 +123,34 @@ def _waiting(counts: Backlog) -> Iterator[tuple[str, int, str, str]]:
         "Correct the receiver, then switch the endpoint on again in the admin.",
     )
     yield ("tasks", counts.tasks_waiting, "{} tasks have waited for more than five minutes.", _START_WORKER)
+
+
+def _imports(now: datetime) -> Iterator[Remark]:
+    state = health.imports(now=now)
+    if state.stands_still:
+        yield problem(
+            "imports",
+            f"{state.waiting} imports wait, the first since {_when(state.since)}, and none runs.",
+            "Start a worker without --no-imports: python manage.py worker. With Celery, a worker that takes the "
+            "queue imports.",
+        )
+    elif state.late:
+        yield warning(
+            "imports",
+            f"{state.late} imports have waited for more than five minutes while {state.running} run.",
+            "If it stays so, let more run at the same time: worker --imports 2, or workers on more machines.",
+        )
+
+
+def _broker() -> Iterator[Remark]:
+    broker = queue.broker()
+    if broker is not None and broker.waiting(queue.IMPORTS) is None:
+        yield problem(
+            "tasks",
+            "The broker of the task queue does not answer.",
+            "Start it, or correct TASK_QUEUE_URL. Until then python manage.py worker carries out what it would "
+            "have taken.",
+        )
 
 
 def clients() -> Iterator[Remark]:

@@ -124,6 +124,7 @@ REGISTRY: tuple[PeriodicDuty, ...] = (
     _own("drop-memories", _("Forget what nobody looked at for long"), _HOUR, maintenance.drop_memories),
     _own("drop-processes", _("Forget processes that are gone"), _HOUR, processes.forget_gone),
     _own("restart-tasks", _("Put back tasks of workers that are gone"), _MINUTE, queue.restart_abandoned),
+    _own("drop-tasks", _("Forget tasks that were done long ago"), _HOUR, queue.drop_finished),
     _own("close-inactive", _("Offboard people who left"), _MINUTE, _ours(offboarding.close_inactive)),
     _own("recover-imports", _("Take up imports that were left lying"), _MINUTE, recovery.recover),
     _own("drop-imports", _("Forget old imports and uploads"), _HOUR, recovery.drop_leftovers),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
@@ -23,6 +23,8 @@ from credentials.models import (
     Duty,
     Host,
     HostHealth,
+    Import,
+    ImportState,
     Process,
     Revocation,
     RevocationState,
@@ -30,7 +32,7 @@ from credentials.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from credentials.services import circuit_breaker, database, duties, processes, turns
+from credentials.services import circuit_breaker, database, duties, processes, queue, turns
 from credentials.services.duties import PeriodicDuty
 from credentials.services.processes import Kind
 from credentials.services.refresh import claim
@@ -93,6 +95,21 @@ class Backlog:
     tasks_waiting: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportQueue:
+    """The imports that wait, since when the first of them does, how many run, and how many wait for long."""
+
+    waiting: int
+    since: datetime | None
+    running: int
+    late: int
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nobody carries out imports: none runs, although one has waited for long."""
+        return bool(self.late) and not self.running
+
+
 def duty_states(*, now: datetime) -> list[DutyHealth]:
     """Every duty of the registry, in its order."""
     rows = {row.name: row for row in Duty.objects.all()}
@@ -129,6 +146,8 @@ def backlog(*, now: datetime) -> Backlog:
     pending = Revocation.objects.filter(state=RevocationState.PENDING)
     deliveries = WebhookDelivery.objects
     lately = now - 2 * _RECENTLY
+    # Of imports the rows themselves tell.
+    tasks = DBTaskResult.objects.ready().exclude(queue_name=queue.IMPORTS)
     return Backlog(
         renewable=asked.count(),
         refresh_overdue=asked.filter(waiting).count(),
@@ -142,7 +161,20 @@ def backlog(*, now: datetime) -> Backlog:
             Q(created_at__gt=lately) | Q(sent_again_at__gt=lately), state=DeliveryState.FAILED
         ).count(),
         endpoints_off=WebhookEndpoint.objects.filter(is_enabled=False).exclude(disabled_reason="").count(),
-        tasks_waiting=DBTaskResult.objects.ready().filter(enqueued_at__lt=now - _WAITS).count(),
+        tasks_waiting=tasks.filter(enqueued_at__lt=now - _WAITS).count(),
+    )
+
+
+def imports(*, now: datetime) -> ImportQueue:
+    """How imports go on, by their rows: whatever hands them to the workers."""
+    waiting = Import.objects.filter(state=ImportState.QUEUED)
+    running = Import.objects.filter(state=ImportState.RUNNING)
+    facts = waiting.aggregate(count=Count("pk"), since=Min("queued_at"))
+    return ImportQueue(
+        waiting=facts["count"],
+        since=facts["since"],
+        running=running.filter(heartbeat_at__gt=now - _WAITS).count(),
+        late=waiting.filter(queued_at__lt=now - _WAITS).count(),
     )
 
 

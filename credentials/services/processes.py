@@ -46,6 +46,8 @@ class Kind(StrEnum):
 
     WORKER = "worker"
     REFRESHER = "refresher"
+    # Carries out tasks that another engine hands out, and no duties.
+    RUNNER = "runner"
     # A web process or a command that refreshes a token because no refresher runs.
     PASSING = "passing"
 

@@ -1,7 +1,9 @@
 """Writes a tree as a ZIP whose bytes depend on nothing but the tree: everybody gets the same archive.
 
 Entries are stored, not deflated: what a deflater makes differs between versions of zlib. They come in the order of
-the manifest, with one fixed date, and with nothing that a reader could take in two ways.
+the manifest, with one fixed date, and with nothing that a reader could take in two ways. The end record is of the
+zip64 kind where there are more files than the old one counts; all sizes and places fit into four bytes, because an
+import may not bring more (conf.import_bytes).
 https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (6.3.10)
 """
 
@@ -55,7 +57,8 @@ def write_archive(content: Content, target: BinaryIO, *, progress: Told) -> Mani
 
     ``progress`` is told how many files and how many bytes have been written, after every block; what it raises
     ends the work. Raises ContentRefused where there is no file, where a file has not the size it was
-    announced with, and for what :meth:`Content.read` refuses; then ``target`` holds a part of no use.
+    announced with, where all are more than four bytes can count, and for what :meth:`Content.read` refuses; then
+    ``target`` holds a part of no use. That content has no file is refused here, too, so that no source can forget it.
     """
     writer = _Writer(target=target, progress=progress)
     for file, blocks in content.read():
@@ -63,7 +66,7 @@ def write_archive(content: Content, target: BinaryIO, *, progress: Told) -> Mani
     if not writer.entries:
         raise ContentRefused(Refusal.NOTHING_LEFT)
     writer.finish()
-    return Manifest.of(writer.entries)
+    return Manifest(tuple(writer.entries))
 
 
 class _Writer:
@@ -77,10 +80,10 @@ class _Writer:
 
     def add(self, file: PlannedFile, blocks: Iterator[bytes]) -> None:
         """One file; its header is written again once its checksum is known."""
-        if file.size >= _MOST_32:
-            raise ContentRefused(Refusal.FILE_TOO_LARGE, entry=shown(file.path), limit=_MOST_32 - 1)
         name = file.path.encode()
         start = self._offset
+        if start + _LOCAL.size + len(name) + file.size >= _MOST_32:
+            raise ContentRefused(Refusal.TOO_MANY_BYTES, entry=shown(file.path), limit=_MOST_32 - 1)
         self._write(_local_header(name, crc=0, size=file.size))
         crc, sha256 = self._copy(file, blocks)
         self._target.seek(start)
@@ -113,15 +116,15 @@ class _Writer:
         for written in self._directory:
             self._write(_central_header(written))
         count, size = len(self._directory), self._offset - start
-        if count >= _MOST_16 or start >= _MOST_32 or size >= _MOST_32:
+        if count >= _MOST_16:
             self._write_end_64(count=count, size=size, start=start)
         self._write(
             _END.pack(
                 b"PK\x05\x06",
                 *(0, 0),  # one disk
                 *(min(count, _MOST_16),) * 2,
-                min(size, _MOST_32),
-                min(start, _MOST_32),
+                size,
+                start,
                 0,  # no comment
             )
         )
@@ -154,22 +157,17 @@ def _local_header(name: bytes, *, crc: int, size: int) -> bytes:
 
 
 def _central_header(written: _Written) -> bytes:
-    """Its offset lies in a zip64 field where four bytes cannot hold it."""
-    is_far = written.offset >= _MOST_32
-    extra = struct.pack("<HHQ", 1, 8, written.offset) if is_far else b""
-    version = _VERSION_64 if is_far else _VERSION
     head = _CENTRAL.pack(
         b"PK\x01\x02",
-        _MADE_BY_UNIX | version,
-        version,
+        _MADE_BY_UNIX | _VERSION,
+        _VERSION,
         *(_UTF8, _STORED, _TIME, _DATE),
         written.crc,
         *(written.size, written.size),
         len(written.name),
-        len(extra),
-        0,  # no comment
+        *(0, 0),  # no extra field, no comment
         *(0, 0),  # disk, internal attributes
         _MODES[written.executable],
-        min(written.offset, _MOST_32),
+        written.offset,
     )
-    return head + written.name + extra
+    return head + written.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -16,20 +17,20 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, close_old_connections, connection
-from django_tasks import DEFAULT_TASK_BACKEND_ALIAS
 from django_tasks_db.management.commands.db_worker import Worker
 
 from credentials.management.supervisor import Supervisor
 from credentials.services import duties, processes, queue
 from credentials.services.duties import PeriodicDuty, Result
 from credentials.services.imports import claims
-from credentials.services.imports.queueing import QUEUE
 from credentials.services.processes import Kind
 
 # How often duties are looked at; one whose interval is shorter is looked at as often.
 _LOOK_SECONDS = 5.0
 _AGAIN_SECONDS = 5.0
 _THREADS_END_SECONDS = 10.0
+# Beyond it, threads of one process only wait for each other: start another worker.
+MOST_IMPORTS = 16
 # A key ring in the environment is taken out of it by whoever reads it first; the refresher needs it, too.
 _STARTED_WITH = dict(os.environ)
 # Errors of a database that is out, which the next duty would only meet again.
@@ -45,24 +46,37 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-refresher", action="store_true", help="where the refresher is a service of its own"
         )
-        parser.add_argument(
-            "--no-imports", action="store_true", help="where other workers carry out the imports"
+        imports = parser.add_mutually_exclusive_group()
+        imports.add_argument(
+            "--imports",
+            type=_number,
+            default=1,
+            metavar="N",
+            help="how many imports at the same time; one unless said",
+        )
+        imports.add_argument(
+            "--no-imports",
+            action="store_const",
+            const=0,
+            dest="imports",
+            help="where other workers carry out the imports",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
         threads = [*_duty_threads()]
-        has_queue = queue.is_in_database()
-        if has_queue and not options["no_imports"]:
-            threads.append((run_imports, (), "imports"))
+        threads += [(run_imports, (), f"imports {number + 1}") for number in range(options["imports"])]
         if not options["no_refresher"]:
             threads.append((_refresher().run, (), "refresher"))
         with processes.beating(Kind.WORKER), _running(threads):
-            if has_queue:
-                _run_tasks(verbosity=options["verbosity"])
-            # Tasks go another way, such as Celery's: the duties and the refresher stay here.
-            threading.Event().wait()
+            _run_tasks(verbosity=options["verbosity"])
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= MOST_IMPORTS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_IMPORTS}")
+    return int(word)
 
 
 def _leave(*_: Any) -> NoReturn:
@@ -111,16 +125,20 @@ def look_after(chosen: Sequence[PeriodicDuty], stop: threading.Event) -> None:
 
 
 class _Imports(Worker):
-    """The queue of imports, in a thread of its own: they take minutes, and nothing else waits for them."""
+    """The queue of imports, in a thread of its own: they take minutes, and nothing else waits for them.
 
-    def __init__(self, stop: threading.Event) -> None:
+    A thread and no child, as the refresher is one: an import may be interrupted at any moment, so nothing has to
+    outlive this process; what fetches is a child anyway (git), and what reads and stores waits for disks.
+    """
+
+    def __init__(self, alias: str, stop: threading.Event) -> None:
         self._stop = stop
         super().__init__(
-            queue_names=[QUEUE],
+            queue_names=[queue.IMPORTS],
             excluded_queue_names=[],
             interval=1.0,
             batch=False,
-            backend_name=DEFAULT_TASK_BACKEND_ALIAS,
+            backend_name=alias,
             startup_delay=False,
             max_tasks=None,
             worker_id=processes.identity(),
@@ -137,9 +155,10 @@ class _Imports(Worker):
 
 def run_imports(stop: threading.Event) -> None:
     """Carry out queued imports, one after the other, until ``stop``; an outage of the database ends nothing."""
+    alias = queue.database_alias()
     while not stop.is_set():
         try:
-            _Imports(stop).run()
+            _Imports(alias, stop).run()
         except Error as error:
             logger.error("imports stand still: %s", type(error).__name__)
             connection.close()
@@ -154,13 +173,15 @@ def _refresher() -> Supervisor:
 
 def _run_tasks(*, verbosity: int) -> None:
     """Run queued tasks until a signal ends this process; an outage of the database does not."""
+    alias = queue.database_alias()
     while True:
         try:
             queue.restart_own()
             call_command(
                 "db_worker",
+                f"--backend={alias}",
                 queue_name="*",
-                exclude_queues=QUEUE,
+                exclude_queues=queue.IMPORTS,
                 verbosity=verbosity,
                 worker_id=processes.identity(),
                 reload=False,

@@ -153,8 +153,12 @@ def is_given_up(holder: str, *, now: datetime, heartbeat_at: datetime | None) ->
 
 
 def waiting_behind(job: Import) -> tuple[UUID, ...]:
-    """Who may be taken now that ``job`` has ended: of its library and of its person, the oldest first."""
+    """Who may be taken now that ``job`` is over: of its library and of its person, the oldest first.
+
+    Itself, if it waits again, is left its pause.
+    """
     waiting = Import.objects.filter(library__owner=job.library.owner_id, state=ImportState.QUEUED)
+    waiting = waiting.exclude(pk=job.pk)
     return tuple(waiting.order_by("created_at").values_list("pk", flat=True)[: conf.imports_per_user])
 
 

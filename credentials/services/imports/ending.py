@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -139,8 +139,7 @@ def release(claim: Claim, *, now: datetime) -> None:
     """This process ends and another one goes on: the attempt does not count. Raises Lost."""
     job = _locked(claim)
     Import.objects.filter(pk=job.pk).update(attempts=F("attempts") - 1)
-    # Offered at once: whoever looks after what was left lying takes it for old.
-    put_back(job, now=now - timedelta(days=1))
+    put_back(job, now=now)
 
 
 def put_back(job: Import, *, now: datetime) -> None:

@@ -60,13 +60,11 @@ def _put_back(pk: object, holder: str, *, now: datetime) -> int:
 
 def _offer_again(*, now: datetime) -> int:
     waiting = Import.objects.filter(state=ImportState.QUEUED, queued_at__lte=now - OFFERED)
-    offered = 0
-    for pk in list(waiting.order_by("created_at").values_list("pk", flat=True)[:_AT_ONCE]):
-        with transaction.atomic():
-            if waiting.filter(pk=pk).update(queued_at=now):
-                queueing.enqueue(pk)
-                offered += 1
-    return offered
+    oldest = waiting.order_by("created_at").values_list("pk", flat=True)[:_AT_ONCE]
+    missing = queueing.missing(list(oldest))
+    for pk in missing:
+        queueing.enqueue(pk)
+    return len(missing)
 
 
 def drop_leftovers(*, now: datetime) -> int:

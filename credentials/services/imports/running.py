@@ -68,7 +68,8 @@ def run(
     now: Callable[[], datetime] = timezone.now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[UUID, ...]:
-    """Carry out an import, if it waits and may be claimed now; the imports that waited behind it.
+    """Carry out an import, if it waits and may be claimed now; the imports that others may take now: those that
+    waited behind it, or it itself where this process ends before it.
 
     Safe to be called twice, at the same time and on any machine. Raises nothing but errors of the database: the
     import is taken up again then (services/imports/recovery.py).
@@ -81,6 +82,8 @@ def run(
     try:
         with workspace(claim.token) as folder:
             _attempt(_Job(claim=claim, folder=folder, pulse=pulse, now=now))
+    except Stopped:
+        return _released(claim, now=now)
     except Lost:
         logger.info("import %s is somebody else's by now", import_id)
     except OSError as error:
@@ -90,6 +93,14 @@ def run(
     finally:
         claims.let_go(claim)
     return claims.waiting_behind(claim.job)
+
+
+def _released(claim: Claim, *, now: Callable[[], datetime]) -> tuple[UUID, ...]:
+    try:
+        ending.release(claim, now=now())
+    except Lost:
+        return ()
+    return (claim.job.pk,)
 
 
 def _attempt(job: _Job) -> None:
@@ -102,9 +113,7 @@ def _attempt(job: _Job) -> None:
         _fail(job.claim, ending.reason_of_verdict(problem.verdict), now=job.now)
     except ImportProblem as problem:
         _fail(job.claim, ending.reason_of(problem), now=job.now)
-    except Stopped:
-        ending.release(job.claim, now=job.now())
-    except (Lost, Error):
+    except (Lost, Stopped, Error):
         raise
     except CryptoError as problem:
         _fail(

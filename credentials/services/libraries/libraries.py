@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from credentials.errors import Conflict, InputInvalid, NotFound
@@ -15,6 +19,7 @@ from credentials.models.library import NAME_LENGTH
 from credentials.providers.free_text import has_token
 from credentials.services import audit
 from credentials.services.audit import Actor, Subject
+from credentials.services.logins import lock_active
 
 _FIELD = "library"
 
@@ -33,7 +38,8 @@ def subject_of(library: Library) -> Subject:
 def named(*, actor: Actor, owner: Any, library: str, now: datetime) -> Library:
     """The library of ``owner`` that ``library`` means: its id, or its name; one that nobody has yet is made.
 
-    Raises InputInvalid where the name is none, NotFound where it is the id of nothing of theirs.
+    Raises InputInvalid where the name is none, NotFound where it is the id of nothing of theirs, Conflict where
+    one would be made for somebody who is not active.
     """
     text = checked_name(library)
     known = _known(owner, text)
@@ -53,6 +59,7 @@ def named(*, actor: Actor, owner: Any, library: str, now: datetime) -> Library:
 
 @transaction.atomic
 def _make(*, actor: Actor, owner: Any, name: str, now: datetime) -> Library:
+    lock_active(owner)
     made = Library(owner=owner, name=name, created_at=now)
     made.save(force_insert=True)
     audit.record("library.created", actor=actor, subject=subject_of(made))
@@ -62,7 +69,10 @@ def _make(*, actor: Actor, owner: Any, name: str, now: datetime) -> Library:
 def _known(owner: Any, text: str) -> Library | None:
     mine = Library.objects.select_related("owner").filter(owner=owner)
     identity = _as_id(text)
-    return mine.filter(pk=identity).first() if identity else mine.filter(name__iexact=text).first()
+    if identity is not None:
+        return mine.filter(pk=identity).first()
+    # As the constraint compares them: each database has its own idea of small letters.
+    return mine.alias(plain=Lower("name")).filter(plain=Lower(Value(text))).first()
 
 
 def _as_id(text: str) -> UUID | None:
@@ -73,8 +83,8 @@ def _as_id(text: str) -> UUID | None:
 
 
 def checked_name(text: str) -> str:
-    """A proper name, without blanks around it; raises InputInvalid."""
-    name = text.strip()
+    """A proper name, in composed form and without blanks around it; raises InputInvalid."""
+    name = unicodedata.normalize("NFC", text).strip()
     if not name:
         raise InputInvalid(_("Give the library a name."), field=_FIELD)
     if len(name) > NAME_LENGTH or not name.isprintable():
@@ -111,6 +121,7 @@ def remove(*, actor: Actor, library: Library) -> None:
     What nothing refers to any more leaves the storage within the hour (:func:`trees.drop_unused`). Raises
     Conflict while an import of it runs or waits.
     """
+    _lock_owner(library)
     current = _locked(library)
     if current.imports.filter(state__in=(ImportState.QUEUED, ImportState.RUNNING)).exists():
         raise Conflict(_("An import of this library is under way. Cancel it first."))
@@ -118,6 +129,12 @@ def remove(*, actor: Actor, library: Library) -> None:
     snapshots = current.snapshots.count()
     current.delete()
     audit.record("library.removed", actor=actor, subject=subject, data={"snapshot": snapshots})
+
+
+def _lock_owner(library: Library) -> None:
+    """Whoever asks for an import holds its person's row, so none comes while a library goes."""
+    people = get_user_model()._default_manager.select_for_update()
+    people.filter(pk=library.owner_id).values_list("pk", flat=True).first()
 
 
 def _locked(library: Library) -> Library:

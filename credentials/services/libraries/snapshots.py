@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ from credentials.sources.content import Remarked
 from credentials.sources.snapshot import Difference, Manifest
 
 MOST_REMARKS = 200
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +119,7 @@ def _has(owner_id: Any, tree: StoredTree) -> bool:
 
 
 def manifest_of(snapshot: Snapshot) -> Manifest:
-    """The files of a snapshot."""
+    """The files of a snapshot; raises StorageUnavailable where the database has not got them whole."""
     return trees.manifest_of(StoredTree.objects.get(pk=snapshot.tree_id))
 
 
@@ -139,22 +142,37 @@ def open_archive(*, actor: Actor, snapshot: Snapshot) -> File[bytes]:
     Raises StorageUnavailable where the storage does not give it, or gives one of another size.
     """
     tree = snapshot.tree
+    opened = _opened(tree)
     try:
-        opened = default_storage.open(tree.archive)
-        is_whole = opened.size == tree.archive_bytes
-    except Exception:
-        raise StorageUnavailable("The storage does not give this archive at present.") from None
-    if not is_whole:
+        _record_download(actor, snapshot)
+    except BaseException:
         opened.close()
+        raise
+    return opened
+
+
+def _opened(tree: StoredTree) -> File[bytes]:
+    try:
+        size = default_storage.size(tree.archive)
+        opened = default_storage.open(tree.archive)
+    except Exception as error:
+        logger.error("the storage does not give an archive: %s", type(error).__name__)
+        raise StorageUnavailable("The storage does not give this archive at present.") from None
+    if size != tree.archive_bytes:
+        opened.close()
+        logger.error("the archive %s has not the size it was stored with", tree.archive)
         raise StorageUnavailable("The archive in the storage is damaged. Restore it from a backup.")
+    return opened
+
+
+def _record_download(actor: Actor, snapshot: Snapshot) -> None:
     audit.record(
         "snapshot.downloaded",
         actor=actor,
         subject=subject_of(snapshot.library),
         reference=str(snapshot.pk),
-        data={"snapshot": snapshot.number, "digest": tree.digest},
+        data={"snapshot": snapshot.number, "digest": snapshot.tree.digest},
     )
-    return opened
 
 
 def get(owner: Any, snapshot_id: UUID) -> Snapshot:

@@ -4,6 +4,9 @@ The order in which things happen leaves nothing half-stored. A file has a name o
 written down before the file is; the row that makes it a tree comes after the file is whole and on the disk. Going
 away, the row goes first, so that nobody is led to a file that is no more; a file that a killed process left is
 found by :func:`sweep`.
+
+Limits are looked at before a file is written, and again by the transaction that makes its row. Of everybody's
+together, attempts that end at the same moment may each find room; the next one does not.
 """
 
 from __future__ import annotations
@@ -59,12 +62,14 @@ class _Movable(File):  # type: ignore[type-arg]  # Django's stubs make it generi
 def put(*, manifest: Manifest, archive: Path, token: str, intend: Callable[[str], None]) -> PutTree:
     """Bring the ZIP at ``archive`` into the storage, unless this content is there; the file is used up.
 
+    Content whose archive the storage has lost is brought again, and mended by :func:`adopt`.
+
     ``intend`` is told the name before a byte is written, and must make it durable. ``token`` makes the name this
     attempt's own. Raises QuotaExceeded where all archives together take more than they may, StorageUnavailable.
     """
     digest = manifest.digest
     known = StoredTree.objects.filter(digest=digest).only("archive", "archive_bytes").first()
-    if known is not None:
+    if known is not None and _is_there(known):
         return PutTree(
             digest=digest,
             manifest=manifest,
@@ -80,14 +85,18 @@ def put(*, manifest: Manifest, archive: Path, token: str, intend: Callable[[str]
     return PutTree(digest=digest, manifest=manifest, archive=name, archive_bytes=size, is_new=True)
 
 
+def _is_there(tree: StoredTree) -> bool:
+    try:
+        return default_storage.exists(tree.archive)
+    except Exception as error:
+        logger.error("the storage does not answer: %s", type(error).__name__)
+        raise StorageUnavailable("the storage does not answer at present") from None
+
+
 def refuse_without_room(size: int) -> None:
     """Raises QuotaExceeded where ``size`` bytes more are more than may be stored, StorageUnavailable where the
     disk has not got them."""
-    stored = StoredTree.objects.aggregate(all=Sum("archive_bytes"))["all"] or 0
-    if stored + size > conf.stored_bytes:
-        raise QuotaExceeded(
-            "all archives together are at their limit", whose="everybody", limit=conf.stored_bytes
-        )
+    _refuse_over_quota(size)
     folder = _local("")
     if folder is not None:
         while not folder.exists():
@@ -96,18 +105,29 @@ def refuse_without_room(size: int) -> None:
             raise StorageUnavailable("the disk of the storage is nearly full")
 
 
+def _refuse_over_quota(size: int) -> None:
+    stored = StoredTree.objects.aggregate(all=Sum("archive_bytes"))["all"] or 0
+    if stored + size > conf.stored_bytes:
+        raise QuotaExceeded(
+            "all archives together are at their limit", whose="everybody", limit=conf.stored_bytes
+        )
+
+
 def save(name: str, file: Path) -> None:
     """Put a local file into the storage under ``name``, whole and durable, or not at all; it is used up.
 
     Raises StorageUnavailable.
     """
     try:
+        size = file.stat().st_size
         with file.open("rb") as opened:
             saved = default_storage.save(name, _Movable(opened, name=str(file)))
         if saved != name:
             default_storage.delete(saved)
             raise StorageUnavailable("a file of this name is there already")
         _make_durable(name)
+        if default_storage.size(name) != size:
+            raise OSError("the storage has not got the whole file")
     except StorageUnavailable:
         raise
     except Exception as error:
@@ -128,11 +148,11 @@ def _local(name: str) -> Path | None:
 
 
 def _make_durable(name: str) -> None:
-    """A row that is committed must not outlive its file in a power cut."""
-    path = _local(name)
-    if path is None:
+    """A row that is committed must not outlive its file in a power cut, nor the folders above it."""
+    path, root = _local(name), _local("")
+    if path is None or root is None:
         return
-    for place in (path, path.parent):
+    for place in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
         descriptor = os.open(place, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -143,13 +163,21 @@ def _make_durable(name: str) -> None:
 def adopt(put_tree: PutTree, *, now: datetime) -> StoredTree:
     """The row of what was put, made if need be, inside the caller's transaction and locked.
 
-    Raises Conflict where the tree that was there has been dropped meanwhile: put it again.
+    Raises Conflict where the tree that was there has been dropped meanwhile: put it again. Raises QuotaExceeded
+    where others have taken the last room meanwhile.
     """
     tree = _locked(put_tree.digest)
-    if tree is not None:
-        return tree
-    if not put_tree.is_new:
+    if tree is None and not put_tree.is_new:
         raise Conflict("The content was removed at this moment. Ask again.")
+    tree = tree or _make(put_tree, now=now)
+    if put_tree.is_new and tree.archive != put_tree.archive and not _is_there(tree):
+        tree.archive, tree.archive_bytes = put_tree.archive, put_tree.archive_bytes
+        tree.save(update_fields=["archive", "archive_bytes"])
+    return tree
+
+
+def _make(put_tree: PutTree, *, now: datetime) -> StoredTree:
+    _refuse_over_quota(put_tree.archive_bytes)
     tree = StoredTree(
         digest=put_tree.digest,
         manifest=zlib.compress(put_tree.manifest.text),
@@ -175,10 +203,14 @@ def _locked(digest: str) -> StoredTree | None:
 
 
 def manifest_of(tree: StoredTree) -> Manifest:
-    """What the tree holds; raises ValueError where the row is not what was written."""
-    manifest = Manifest.parse(zlib.decompress(bytes(tree.manifest)))
-    if manifest.digest != tree.digest:
-        raise ValueError("a stored manifest does not fit its digest")
+    """What the tree holds; raises StorageUnavailable where the row is not what was written."""
+    try:
+        manifest = Manifest.parse(zlib.decompress(bytes(tree.manifest)))
+    except (ValueError, zlib.error):
+        manifest = None
+    if manifest is None or manifest.digest != tree.digest:
+        logger.error("the manifest of the stored tree %s is damaged", tree.pk)
+        raise StorageUnavailable("The list of files in the database is damaged. Restore it from a backup.")
     return manifest
 
 
@@ -212,22 +244,23 @@ def _drop(pk: UUID) -> int:
 
 
 def sweep(*, now: datetime) -> int:
-    """Remove archives that no row names and that are older than a day; how many."""
-    found = [name for name in _names() if _is_old(name, now=now)]
-    named = set(StoredTree.objects.filter(archive__in=found).values_list("archive", flat=True))
-    named |= set(
-        Import.objects.filter(archive__in=found, state=ImportState.RUNNING).values_list("archive", flat=True)
-    )
-    left = [name for name in found if name not in named]
+    """Remove archives that no row names and that are older than a day; how many.
+
+    Only of those is the storage asked how old they are: there are few, while all are many.
+    """
+    left = [name for name in _nameless() if _is_old(name, now=now)]
     for name in left:
         discard(name)
     return len(left)
 
 
-def _names() -> Iterator[str]:
+def _nameless() -> Iterator[str]:
+    running = Import.objects.filter(state=ImportState.RUNNING)
     for folder in _listed(FOLDER)[0]:
-        for name in _listed(f"{FOLDER}/{folder}")[1]:
-            yield f"{FOLDER}/{folder}/{name}"
+        place = f"{FOLDER}/{folder}/"
+        named = set(StoredTree.objects.filter(archive__startswith=place).values_list("archive", flat=True))
+        named |= set(running.filter(archive__startswith=place).values_list("archive", flat=True))
+        yield from (f"{place}{name}" for name in _listed(place)[1] if f"{place}{name}" not in named)
 
 
 def _listed(folder: str) -> tuple[list[str], list[str]]:

@@ -64,8 +64,6 @@ def _end_record(file: BinaryIO, tail: bytes) -> int:
         raise ContentRefused(
             Refusal.TRUNCATED if _at(file, 0, 4) in {_FILE_SIGN, _END_SIGN} else Refusal.NOT_A_ZIP
         )
-    if len(tail) - at < _END.size:
-        raise ContentRefused(Refusal.TRUNCATED)
     rest = len(tail) - at - _END.size - _comment_of(tail, at)
     if rest:
         raise ContentRefused(Refusal.TRAILING_DATA if rest > 0 else Refusal.TRUNCATED)

@@ -42,19 +42,10 @@ def data_offsets(file: BinaryIO, records: Sequence[Record], directory: Directory
     ends = [records[number].offset for number in order[1:]] + [directory.start]
     if records[order[0]].offset:
         raise ContentRefused(Refusal.PREFIX_DATA)
-    for number, end in zip(order, ends, strict=True):
-        # Before any header is looked at: a bomb of overlapping entries is known by the directory alone.
-        if records[number].offset + _least(records[number]) > end:
-            raise ContentRefused(Refusal.OVERLAP, entry=shown(records[number].name))
     offsets = [0] * len(records)
     for number, end in zip(order, ends, strict=True):
         offsets[number] = _entry(file, records[number], end)
     return offsets
-
-
-def _least(record: Record) -> int:
-    """The bytes an entry takes at least."""
-    return _HEADER.size + len(record.raw_name) + record.packed
 
 
 def _entry(file: BinaryIO, record: Record, end: int) -> int:
@@ -73,7 +64,8 @@ def _entry(file: BinaryIO, record: Record, end: int) -> int:
         or extra is None
     ):
         raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
-    _check_name(record, extra.unicode_path)
+    # Some readers take the name from here, others from the directory; this raises unless it is the same.
+    names.decoded(record.raw_name, flags=record.flags, system=record.system, unicode_path=extra.unicode_path)
     start: int = record.offset + _HEADER.size + sum(lengths)
     gap = end - start - record.packed
     if gap < 0:
@@ -81,13 +73,6 @@ def _entry(file: BinaryIO, record: Record, end: int) -> int:
     _check_facts(record, (crc, packed, size), extra.big_sizes)
     _check_gap(file, record, start + record.packed, gap)
     return start
-
-
-def _check_name(record: Record, unicode_path: bytes | None) -> None:
-    """Some readers take the name from here, others from the directory."""
-    said = names.decoded(record.raw_name, flags=record.flags, system=record.system, unicode_path=unicode_path)
-    if said != record.name:
-        raise ContentRefused(Refusal.HEADER_MISMATCH, entry=shown(record.name))
 
 
 def _check_facts(record: Record, told: tuple[int, int, int], big_sizes: bytes | None) -> None:

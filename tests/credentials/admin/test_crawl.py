@@ -13,7 +13,9 @@ from credentials.models import (
     Duty,
     Host,
     HostHealth,
+    Import,
     Lease,
+    Library,
     Organization,
     Revocation,
     ServiceClient,
@@ -121,7 +123,7 @@ def test_hosts_clients_and_endpoints_are_never_deleted(
 
 def test_only_pages_that_were_thought_about_exist() -> None:
     ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, Revocation}
-    told = {Duty, WebhookEndpoint, WebhookDelivery}
+    told = {Duty, WebhookEndpoint, WebhookDelivery, Library, Import}
     assert set(site._registry) == {*ours, *told, User, Group}
 
 

@@ -53,3 +53,14 @@ def written_log() -> Iterator[StringIO]:
 
 def _json(body: object) -> bytes:
     return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@pytest.fixture
+def waiting(settings: Any) -> None:
+    """What is put into a queue stays there, as where no worker runs."""
+    settings.TASKS = {
+        "default": {
+            "BACKEND": "django_tasks.backends.dummy.DummyBackend",
+            "QUEUES": ["default", "imports"],
+        }
+    }

@@ -68,6 +68,7 @@ def snapshot(of: Library, files: Mapping[str, bytes] = FILES, **fields: Any) -> 
     values: dict[str, Any] = {
         "source": Source.GIT,
         "repository_url": REPOSITORY,
+        "host": "github",
         "ref": "refs/heads/main",
         "commit": "a" * 40,
         "brought_by": of.owner.get_username(),
@@ -83,7 +84,9 @@ def snapshot(of: Library, files: Mapping[str, bytes] = FILES, **fields: Any) -> 
 
 def by_zip(of: Library, files: Mapping[str, bytes] = FILES) -> Snapshot:
     """As above, by ZIP."""
-    return snapshot(of, files, source=Source.ZIP, repository_url="", ref="", commit="", file_name="cases.zip")
+    return snapshot(
+        of, files, source=Source.ZIP, repository_url="", host="", ref="", commit="", file_name="cases.zip"
+    )
 
 
 def job(of: Library, *, state: str = ImportState.QUEUED, **fields: Any) -> Import:
@@ -92,6 +95,7 @@ def job(of: Library, *, state: str = ImportState.QUEUED, **fields: Any) -> Impor
     values: dict[str, Any] = {
         "source": Source.GIT,
         "repository_url": REPOSITORY,
+        "host": "github",
         "actor_kind": "user",
         "actor_id": str(of.owner_id),
         "actor_name": of.owner.get_username(),

@@ -19,7 +19,7 @@ from tests import builders
 from tests.credentials.api import shelf
 from tests.credentials.api.conftest import Call
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("waiting")]
 
 CANARY = "ghp_" + "C4n4ry" * 6
 # As some hosts write theirs: nothing tells it from any other word, so only its place can.

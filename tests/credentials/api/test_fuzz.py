@@ -14,7 +14,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.utils import timezone
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as how
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
@@ -28,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 from credentials.models import ImportState, Lease
 from tests import builders
 from tests.credentials.api import shelf
+from tests.storages import use_folder
 
 pytestmark = pytest.mark.django_db
 
@@ -51,8 +53,9 @@ schema = schemathesis.openapi.from_wsgi("/openapi.yaml", application, config=Sch
 
 
 @pytest.fixture
-def scene(alice: User) -> Iterator[dict[str, str]]:
+def scene(alice: User, settings: Any, tmp_path: Path) -> Iterator[dict[str, str]]:
     """A key of every scope, and one of everything the addresses name."""
+    use_folder(settings, tmp_path)
     credential = builders.credential(alice, builders.host())
     client, key = builders.client()
     builders.user("bob")
@@ -96,7 +99,7 @@ def aim(body: Any) -> None:
 
 
 @schema.parametrize()
-@settings(
+@how(
     max_examples=25,
     derandomize=True,
     deadline=None,

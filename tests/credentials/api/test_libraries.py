@@ -15,9 +15,9 @@ from tests import builders
 from tests.credentials.api import shelf
 from tests.credentials.api.conftest import Call
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("waiting")]
 
-OF_GITLAB = {"repository_url": "http://127.0.0.1:9/gitlab/acme/cases"}
+OF_GITLAB = {"repository_url": "http://127.0.0.1:9/gitlab/acme/cases", "host": "gitlab"}
 
 
 @pytest.fixture
@@ -130,8 +130,7 @@ def test_the_last_git_source_is_imported_again(
     made = shelf.library(alice)
     address = f"/libraries/{made.pk}/update/"
     assert call(key, "POST", address).status_code == 409
-    last = shelf.job(made, state=ImportState.SUCCEEDED)
-    shelf.snapshot(made)
+    last = shelf.snapshot(made)
     shelf.by_zip(made, {"a": b"1"})
     assert call(elsewhere, "POST", address).status_code == 403
     answer = call(key, "POST", address)

@@ -23,7 +23,7 @@ from credentials.services import clients
 from tests import builders
 from tests.credentials.api import shelf
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("waiting")]
 
 NOBODY_KNOWS = "00000000-0000-4000-8000-000000000000"
 REPOSITORY = "http://127.0.0.1:9/acme/cases"
@@ -75,7 +75,8 @@ TABLE: tuple[tuple[str, str, Any, tuple[int, ...]], ...] = (
     ("GET", "/v1/imports/", None, (401, 401, 403, 200, 200, 200, 200, 200, 200)),
     ("POST", "/v1/imports/", IMPORT, (401, 401, 403, 403, 202, 202, 403, 403, 403)),
     ("GET", f"/v1{JOB}", None, MINE),
-    ("POST", f"/v1{JOB}cancel/", None, MINE),
+    ("POST", "/v1/imports/{waiting}/cancel/", None, MINE),
+    ("POST", f"/v1{JOB}cancel/", None, (401, 401, 403, 404, 409, 409, 404, 404, 404)),
     ("POST", f"/v1{JOB}retry/", None, (401, 401, 403, 404, 202, 202, 404, 404, 404)),
     ("GET", "/v1/libraries/", None, (401, 401, 403, 200, 200, 200, 200, 200, 200)),
     ("GET", f"/v1{LIBRARY}", None, MINE),
@@ -146,13 +147,14 @@ def scene(alice: User, bob: User, admin: User) -> Scene:
 
 
 def _shelf_of(owner: User) -> dict[str, str]:
-    """A library of the one host, its snapshot, and an import that failed."""
+    """A library of the one host, its snapshot, an import that failed, and one of another library that waits."""
     library = shelf.library(owner)
     failed = shelf.job(library, state=ImportState.FAILED)
     return {
         "library": str(library.pk),
         "snapshot": str(shelf.snapshot(library).pk),
         "job": str(failed.pk),
+        "waiting": str(shelf.job(shelf.library(owner, "other")).pk),
     }
 
 
@@ -187,6 +189,7 @@ def test_the_table_leaves_no_address_out() -> None:
             lease="<uuid:lease_id>",
             user="<str:user>",
             job="<uuid:import_id>",
+            waiting="<uuid:import_id>",
             library="<uuid:library_id>",
             snapshot="<uuid:snapshot_id>",
         )

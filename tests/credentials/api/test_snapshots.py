@@ -152,7 +152,7 @@ def test_the_archive_is_sent_as_a_file_of_the_librarys_name(call: Call, key: Sec
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert not answer.has_header("Pragma")
     [event] = AuditEvent.objects.filter(action="snapshot.downloaded")
-    assert (event.actor_name, event.subject_id) == ("backend", str(made.pk))
+    assert (event.actor_name, event.reference) == ("backend", str(made.pk))
 
 
 def test_an_archive_that_is_known_already_is_not_sent_nor_recorded(

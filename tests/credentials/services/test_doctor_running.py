@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from credentials.models import Duty, Host, RevocationState
-from credentials.services import doctor, doctor_running, duties, processes
+from credentials.models import Duty, Host, Import, RevocationState
+from credentials.services import doctor, doctor_running, duties, processes, queue
 from credentials.services.processes import Kind
 from credentials.services.refresh import journal
 from credentials.services.remarks import Level, Remark
 from credentials.services.revocation import receipts
-from tests import builders
+from tests import builders, storages
+from tests.credentials.services.imports.asked import by_zip
 from tests.credentials.services.test_health import counts, renewable, revocation
 from tests.disks import fill, small_disk
 
@@ -135,3 +137,27 @@ def test_an_answer_of_a_host_that_cannot_be_read_is_named() -> None:
     told = only(doctor_running.refresh_journal())
     assert told.level is Level.PROBLEM
     assert "torn.json" in told.text
+
+
+def test_imports_that_nobody_carries_out_are_a_problem_and_too_few_workers_a_warning(
+    alice: User, tmp_path: Path, settings: Any
+) -> None:
+    storages.use_folder(settings, tmp_path)
+    waiting, other = by_zip(alice, now=NOW - HOUR), by_zip(alice, now=NOW)
+    still = only(doctor_running.queues(NOW))
+    assert (still.level, "2 imports wait, the first since" in still.text) == (Level.PROBLEM, True)
+    Import.objects.filter(pk=other.pk).update(state="running", heartbeat_at=NOW)
+    late = only(doctor_running.queues(NOW))
+    assert (late.level, "1 imports have waited" in late.text) == (Level.WARNING, True)
+    Import.objects.filter(pk=waiting.pk).update(queued_at=NOW)
+    assert only(doctor_running.queues(NOW)).level is Level.OK
+
+
+def test_a_broker_that_does_not_answer_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Out:
+        def waiting(self, queue_name: str) -> int | None:
+            return None
+
+    monkeypatch.setattr(queue, "broker", Out)
+    out = only(doctor_running.queues(NOW))
+    assert (out.level, out.text) == (Level.PROBLEM, "The broker of the task queue does not answer.")

@@ -20,6 +20,7 @@ from credentials.models import (
     Duty,
     Host,
     HostHealth,
+    Import,
     Process,
     Revocation,
     RevocationReason,
@@ -32,7 +33,8 @@ from credentials.models import (
 from credentials.providers.tokens import Kind
 from credentials.services import health, processes, queue, turns, vault
 from credentials.services.health import DutyState
-from tests import builders
+from tests import builders, storages
+from tests.credentials.services.imports.asked import by_zip
 from tests.disks import fill, small_disk
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +212,21 @@ def test_a_disk_that_is_nearly_full_is_named_with_what_is_left(settings: Any, tm
         settings.CREDENTIALS_DATA_DIR = disk
         fill(disk / "filler")
         assert (disk.resolve(), 0) in list(health.low_disks())
+
+
+def test_imports_that_wait_are_counted_and_a_queue_that_stands_still_is_known(
+    alice: User, tmp_path: Path, settings: Any
+) -> None:
+    storages.use_folder(settings, tmp_path)
+    assert health.imports(now=NOW) == health.ImportQueue(waiting=0, since=None, running=0, late=0)
+    _first, second = (by_zip(alice, now=NOW + number * MINUTE) for number in (0, 4))
+    soon = health.imports(now=NOW + 5 * MINUTE)
+    assert (soon.waiting, soon.since, soon.late, soon.stands_still) == (2, NOW, 0, False)
+    late = NOW + 6 * MINUTE
+    assert (health.imports(now=late).late, health.imports(now=late).stands_still) == (1, True)
+    assert counts(late) == {}, "what lies in the queue is no other trouble"
+    Import.objects.filter(pk=second.pk).update(state="running", heartbeat_at=late - MINUTE)
+    busy = health.imports(now=late)
+    assert (busy.waiting, busy.running, busy.late, busy.stands_still) == (1, 1, 1, False)
+    Import.objects.filter(pk=second.pk).update(heartbeat_at=NOW)
+    assert health.imports(now=late).stands_still

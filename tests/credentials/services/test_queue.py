@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from credentials.errors import ConfigurationError
 from credentials.models import AuditEvent
 from credentials.services import disconnect, hosts, processes, queue
 from credentials.services.processes import Watch
@@ -131,3 +132,30 @@ def test_a_worker_that_lost_the_database_puts_its_own_task_back_and_no_other() -
     DBTaskResult.objects.update(worker_ids=[processes.identity()])
     assert queue.restart_own() == 1
     assert DBTaskResult.objects.get().status == "READY"
+
+
+def test_what_this_process_imports_beside_its_tasks_is_left_to_it() -> None:
+    running(processes.identity())
+    DBTaskResult.objects.update(queue_name=queue.IMPORTS)
+    assert queue.restart_own() == 0
+
+
+def test_what_ended_a_week_ago_is_forgotten() -> None:
+    for status, age in (("SUCCESSFUL", 8), ("FAILED", 8), ("SUCCESSFUL", 6), ("READY", 8)):
+        queue.verify_later(uuid4())
+        newest = DBTaskResult.objects.filter(status="READY", finished_at=None).order_by("-enqueued_at")[:1]
+        DBTaskResult.objects.filter(pk__in=list(newest.values_list("pk", flat=True))).update(
+            status=status, finished_at=NOW - timedelta(days=age)
+        )
+    assert queue.drop_finished(now=NOW) == 2
+    assert sorted(DBTaskResult.objects.values_list("status", flat=True)) == ["READY", "SUCCESSFUL"]
+
+
+def test_the_queue_in_the_database_is_found_beside_another_engine(settings: Any) -> None:
+    ours = {"BACKEND": "django_tasks_db.DatabaseBackend"}
+    assert queue.database_alias() == "default"
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}, "database": ours}
+    assert queue.database_alias() == "database"
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+    with pytest.raises(ConfigurationError, match="no queue in the database"):
+        queue.database_alias()

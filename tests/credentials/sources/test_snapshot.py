@@ -63,6 +63,13 @@ def test_two_trees_have_one_digest_exactly_when_they_are_the_same(one: Manifest,
         f"forgekey-tree-v1\n100600 {HASH} 1 a\n".encode(),
         f"forgekey-tree-v1\n100644 {HASH} 01 a\n".encode(),
         f"forgekey-tree-v1\n100644 {HASH} one a\n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH} -1 a\n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH} \u0661 a\n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH.upper()} 1 a\n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH[1:]} 1 a\n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH} 1 \n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH} 1 a\n100755 {HASH} 1 a\n".encode(),
+        f"forgekey-tree-v1\n100644 {HASH} 1 a\n\n".encode(),
         f"forgekey-tree-v1\n100644 {HASH}\n".encode(),
         b"forgekey-tree-v1\n\xff\n",
     ],
@@ -70,6 +77,34 @@ def test_two_trees_have_one_digest_exactly_when_they_are_the_same(one: Manifest,
 def test_any_other_text_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # whichever part of it is wrong
         Manifest.parse(text)
+
+
+@pytest.mark.parametrize("names", [("b", "a"), ("a", "a"), ("",), (f"a\n100644 {HASH} 1 b",)])
+def test_no_tree_is_made_whose_text_could_be_another_trees(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="path"):
+        Manifest(tuple(map(file, names)))
+
+
+@given(st.binary())
+def test_nothing_but_a_manifest_is_read_as_one(text: bytes) -> None:
+    try:
+        read = Manifest.parse(b"forgekey-tree-v1\n" + text)
+    except ValueError:
+        return
+    assert read.text == b"forgekey-tree-v1\n" + text
+
+
+def test_of_several_files_that_moved_each_has_one_place_it_came_from() -> None:
+    before = Manifest.of([file("a", "1"), file("b", "1"), file("c", "1")])
+    after = Manifest.of([file("x", "1"), file("y", "1")])
+    found = difference(before, after)
+    assert [(old.path, new.path) for old, new in found.moved] == [("a", "x"), ("b", "y")]
+    assert [entry.path for entry in found.removed] == ["c"]
+
+
+def test_a_copy_is_new_because_the_first_one_is_still_there() -> None:
+    found = difference(Manifest.of([file("a", "1")]), Manifest.of([file("a", "1"), file("b", "1")]))
+    assert ([entry.path for entry in found.added], found.moved) == (["b"], ())
 
 
 def test_a_difference_names_what_came_went_changed_and_moved() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,13 +38,14 @@ class Given:
     announced: Mapping[str, int] | None = None
     block: int = 1000
     remarks: Sequence[Remarked] = ()
+    is_sorted: bool = True
 
     @property
     def files(self) -> Sequence[PlannedFile]:
         sizes = self.announced or {name: len(data) for name, data in self.data.items()}
         return [
             PlannedFile(path=name, size=sizes[name], executable=name.startswith("bin/"), key=name)
-            for name in sorted(self.data, key=str.encode)
+            for name in sorted(self.data, key=str.encode, reverse=not self.is_sorted)
         ]
 
     def read(self) -> Iterator[tuple[PlannedFile, Iterator[bytes]]]:
@@ -124,8 +126,39 @@ def test_progress_is_told_after_every_block_and_may_end_the_work() -> None:
     assert told == [(0, 1000), (0, 2000), (1, 2000), (1, 3000)]
 
 
-def test_more_files_than_the_old_format_counts_are_all_there() -> None:
-    many = {f"{number:05}": b"" for number in range(70_000)}
-    archive, manifest = written(Given(many))
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        assert len(opened.namelist()) == manifest.files == 70_000
+def test_a_file_that_lies_further_than_four_bytes_count_is_refused_before_it_is_read() -> None:
+    far = Given({"a": b"", "b": b""}, announced={"a": 0, "b": (1 << 32) - 100})
+    with pytest.raises(ContentRefused) as refused:
+        written(far)
+    assert (refused.value.reason, refused.value.entry) == (Refusal.TOO_MANY_BYTES, "b")
+
+
+def test_a_source_that_mixes_up_the_order_is_noticed() -> None:
+    with pytest.raises(ValueError, match="sorted"):
+        written(Given(FILES, is_sorted=False))
+
+
+def test_what_is_held_in_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
+    large = Given({"a": b"\0" * (8 << 20), "b": b"\1" * (8 << 20)}, block=1 << 16)
+    with (tmp_path / "archive.zip").open("w+b") as target:
+        tracemalloc.start()
+        try:
+            write_archive(large, target, progress=lambda _files, _bytes: None)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+    with zipfile.ZipFile(tmp_path / "archive.zip") as opened:
+        assert opened.testzip() is None
+
+
+def test_more_files_than_the_old_format_counts_are_all_there(tmp_path: Path) -> None:
+    many = {f"{number:05}": b"" for number in range(66_000)}
+    place = tmp_path / "archive.zip"
+    with place.open("w+b") as target:
+        manifest = write_archive(Given(many), target, progress=lambda _files, _bytes: None)
+    with zipfile.ZipFile(place) as opened:
+        assert len(opened.namelist()) == manifest.files == 66_000
+    for tool in (("unzip", "-Z1"), ("bsdtar", "-tf")):
+        if shutil.which(tool[0]) is not None:
+            listed = subprocess.run([*tool, str(place)], check=True, capture_output=True).stdout
+            assert listed.count(b"\n") == 66_000

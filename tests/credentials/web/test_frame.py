@@ -16,7 +16,7 @@ from credentials.web import urls
 from tests import builders
 from tests.credentials.web.visitor import oauth_host, visit
 
-OPEN = {"help_index", "help", "set_language", "livez", "readyz"}
+OPEN = {"help_index", "help", "help_imports", "set_language", "livez", "readyz"}
 ALLAUTH = (
     "account_change_password",
     "account_email",
@@ -38,6 +38,9 @@ def values(route: str, held: Credential | None = None) -> dict[str, Any]:
         "organization_id": uuid4(),
         "notice_id": uuid4(),
         "revocation_id": uuid4(),
+        "import_id": uuid4(),
+        "library_id": uuid4(),
+        "number": 1,
         "credential_id": held.pk if held else uuid4(),
     }
     return {name: value for name, value in made.items() if f":{name}>" in route}
@@ -54,7 +57,17 @@ def own_pages(held: Credential) -> list[str]:
     routes = {pattern.name: str(pattern.pattern) for pattern in urls.urlpatterns}
     return [
         reverse(name, kwargs=values(routes[name], held))
-        for name in (*names, "credential_disconnect", "repositories", "diagnose", "help_index", "help")
+        for name in (
+            *names,
+            "credential_disconnect",
+            "repositories",
+            "diagnose",
+            "help_index",
+            "help",
+            "import_start",
+            "libraries",
+            "help_imports",
+        )
     ]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
@@ -25,9 +26,8 @@ from django_tasks_db.models import DBTaskResult
 from credentials.management.commands.worker import look_after
 from credentials.models import AuditEvent, AuditSeal, Duty, IdempotencyRecord, Import, Process
 from credentials.services import duties, processes, queue
-from credentials.services.imports import recovery
 from tests import builders, storages
-from tests.credentials.services.imports.asked import by_zip
+from tests.credentials.services.imports.asked import by_git, by_zip
 from tests.processes import ROOT, database_url, environment
 
 SECONDS = 40
@@ -238,7 +238,27 @@ def test_a_worker_that_is_told_to_end_puts_its_import_back(
     assert (row.state, row.attempts, row.holder) == ("queued", 0, "")
     assert list((tmp_path / "imports" / "work").iterdir()) == []
     assert storages.stored(place) == [job.upload]
-    assert recovery.recover(now=timezone.now()) == 1
+    # Another worker finds it at once.
+    assert DBTaskResult.objects.get(status="READY").args_kwargs["args"] == [str(job.pk)]
+
+
+def test_as_many_imports_run_at_the_same_time_as_it_is_told(
+    alice: User, key_file: Path, tmp_path: Path, settings: Any
+) -> None:
+    storages.use_folder(settings, tmp_path / "storage")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        builders.host(web_url=address, api_url=address)
+        for number in range(2):
+            by_git(alice, f"{address}/acme/cases", f"Library {number}")
+        with worker(tmp_path, key_file, "--no-refresher", "--imports", "2"):
+            wait_until(lambda: Import.objects.filter(state="running").count() == 2)
+
+
+@pytest.mark.parametrize("number", ["0", "17", "two"])
+def test_a_number_of_imports_that_cannot_be_is_refused(number: str) -> None:
+    with pytest.raises(CommandError, match="whole number from 1 to 16"):
+        call_command("worker", "--imports", number)
 
 
 def test_where_others_carry_out_the_imports_a_worker_leaves_them(

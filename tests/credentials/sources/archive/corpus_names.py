@@ -123,6 +123,23 @@ NAMES = (
         Refusal.PATH_ENCODING,
     ),
     Case(
+        "code page 437 with another name in Unicode",
+        named(
+            CAFE_437,
+            system=FAT,
+            mode=0,
+            local={"extra": unicode_path(CAFE_437, "caf\u00e8.txt")},
+            central={"extra": unicode_path(CAFE_437, "caf\u00e8.txt")},
+        ),
+        Refusal.HEADER_MISMATCH,
+    ),
+    Case(
+        "name in Unicode that is none",
+        lying(extra=unicode_path(b"hi.txt", "hi.txt")[:-1] + b"\xff"),
+        Refusal.PATH_ENCODING,
+        "hi.txt",
+    ),
+    Case(
         "another name in Unicode",
         lying(extra=unicode_path(b"hi.txt", "../x")),
         Refusal.HEADER_MISMATCH,
@@ -230,8 +247,14 @@ LEFT_OUT = (
         "ln",
     ),
     Case(
-        "link to 5,000 letters",
-        build(HI, Item(name="ln", content=b"a" * 5000, mode=LINK)),
+        "link to 4,096 letters",
+        build(HI, Item(name="ln", content=b"a" * 4096, mode=LINK, method=STORED)),
+        ("hi.txt",),
+        remarks=(("ln", Remark.SYMLINK),),
+    ),
+    Case(
+        "link to 4,097 letters",
+        build(HI, Item(name="ln", content=b"a" * 4097, mode=LINK, method=STORED)),
         Refusal.DATA_INVALID,
     ),
     Case("device", named("a", mode=0o060660), Refusal.DEVICE, "a"),

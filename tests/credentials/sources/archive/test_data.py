@@ -77,3 +77,12 @@ def test_a_changed_byte_never_passes(content: bytes, chance: st.DataObject) -> N
     except ContentRefused:
         return
     assert arrived == content, "it may be packed in another way, but it is the same"
+
+
+def test_what_follows_the_end_of_what_is_packed_is_not_even_collected() -> None:
+    packed = deflated(b"hello") + bytes(8 << 20)
+    file = io.BytesIO(packed)
+    with pytest.raises(ContentRefused) as refused:
+        list(data.blocks(file, record(packed, b"hello"), 0))
+    assert refused.value.reason == Refusal.DATA_INVALID
+    assert file.tell() < 1 << 18
