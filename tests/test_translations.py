@@ -31,6 +31,9 @@ COMPILED = WRITTEN.with_suffix(".mo")
 # A name, an abbreviation, and names with a mark between them.
 WITHOUT_A_WORD = {
     "OAuth",
+    "Git",
+    "ZIP",
+    "%(done)s of %(total)s",
     "id %(id)s",
     "%(organization)s: %(state)s.",
     "%(title)s. %(summary)s",

@@ -131,6 +131,10 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
         gettext_lazy("It took longer than an import may take"),
         gettext_lazy("Import only the folder you need, or upload a ZIP file."),
     ),
+    "upload-gone": (
+        gettext_lazy("The uploaded file is not kept any more"),
+        gettext_lazy("Upload it again."),
+    ),
     "import-interrupted": (
         gettext_lazy("The import was interrupted again and again"),
         gettext_lazy("Try it once more. If it happens again, tell an administrator the id of the import."),
