@@ -9,6 +9,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import storages
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from credentials.conf import NAMES, conf
@@ -90,6 +92,21 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
 def _nearest(name: str) -> str:
     found = difflib.get_close_matches(name.removeprefix(_PREFIX).removesuffix("_FILE"), NAMES, n=1)
     return f"Did you mean {_PREFIX}{found[0]}?" if found else ""
+
+
+def the_storage_can_be_used(**_: Any) -> list[CheckMessage]:
+    """Imports need a place; that its package is missing would show only when somebody waits for one."""
+    try:
+        storages["default"]  # makes it, and asks no server
+    except ImproperlyConfigured as error:
+        return [
+            Error(
+                f"The storage of imported content cannot be used: {error}",
+                hint='Correct STORAGE_URL. S3 needs a package: pip install "django-storages[s3]>=1.14"',
+                id="credentials.E012",
+            )
+        ]
+    return []
 
 
 def key_source_is_not_the_environment(**_: Any) -> list[CheckMessage]:
@@ -179,6 +196,7 @@ def register_all() -> None:
     register(sessions_stay_on_the_server, Tags.security)
     register(sign_in_tokens_are_not_stored, Tags.security)
     register(environment_has_no_unknown_names, Tags.security)
+    register(the_storage_can_be_used, Tags.security)
     register(key_source_is_not_the_environment, Tags.security, deploy=True)
     register(demo_people_are_gone, Tags.security, deploy=True)
     for check in (every_needed_key_is_there, the_key_is_not_worn):

@@ -6,12 +6,13 @@ What is wrong is told by its name and in plain words, never by what stands there
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
@@ -21,6 +22,16 @@ _BOOLEANS = {
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
 _BROKERS = ("redis", "rediss", "amqp", "amqps")
+_FOLDER = re.compile(r"file:///[^/?#%][^?#%]*")
+_S3 = re.compile(r"s3://([^/?#]*)([^?#]*)(?:\?([^#]*))?")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+_S3_OPTIONS = {
+    "region": re.compile(r"[a-z0-9-]{1,50}"),
+    "endpoint_url": re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?"),
+    "addressing_style": re.compile(r"path|virtual"),
+}
 _DATABASES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
 
@@ -82,6 +93,24 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
             )
         return address
 
+    def storage(self, var: str, *, default: Path) -> dict[str, Any]:
+        """Where what is imported is kept: a folder, or a bucket of S3; what STORAGES takes."""
+        given: str = self.str(var, default="")
+        if not given:
+            return _folder(str(default))
+        found = None
+        if _FOLDER.fullmatch(given):
+            found = _folder(given.removeprefix("file://"))
+        elif parts := _S3.fullmatch(given):
+            found = _bucket(*parts.groups(default=""))
+        if found is None:
+            raise ImproperlyConfigured(
+                f"{var} must read file:///absolute/path or s3://bucket/prefix?region=eu-central-1, for stores other "
+                "than Amazon's with &endpoint_url=https://host. Keys do not belong there: set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY."
+            )
+        return found
+
     def _given(self, var: str) -> str | None:
         try:
             value: str = self.ENVIRON[var]
@@ -117,6 +146,38 @@ class Environment(FileAwareEnv):  # type: ignore[misc]  # django-environ ships n
             pass
         # Outside of the handler: the parser's own words may repeat a part of the password.
         raise ImproperlyConfigured(f"{var} must read {forms}; percent-encode what is special in a password.")
+
+
+def _folder(place: str) -> dict[str, Any]:
+    options = {
+        "location": place,
+        "file_permissions_mode": 0o600,
+        "directory_permissions_mode": 0o700,
+    }
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+
+
+def _bucket(name: str, prefix: str, query: str) -> dict[str, Any] | None:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
+    is_proper = (
+        _BUCKET.fullmatch(name)
+        and _PREFIX.fullmatch(prefix)
+        and len(pairs) == len(options)
+        and all(key in _S3_OPTIONS and _S3_OPTIONS[key].fullmatch(value) for key, value in pairs)
+    )
+    if not is_proper:
+        return None
+    endpoint = options.get("endpoint_url")
+    found = {
+        "bucket_name": name,
+        "location": prefix.strip("/"),
+        "region_name": options.get("region"),
+        "endpoint_url": endpoint.rstrip("/") if endpoint else None,
+        # Most of the others know a bucket by its path only.
+        "addressing_style": options.get("addressing_style", "path" if endpoint else "virtual"),
+    }
+    return {"BACKEND": "project.s3.S3Storage", "OPTIONS": found}
 
 
 env = Environment()

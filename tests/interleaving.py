@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import connection, connections
 
 from tests.processes import database_url
 
@@ -25,6 +25,21 @@ _POLL = 0.005
 _SILENT = 0.1  # at SQLite: whoever has not come so far by then waits for the lock
 _STUCK = 30.0
 _HASTES = (1, 8, 8, 64)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that keep their connections from schedule to schedule."""
+    with ThreadPoolExecutor(count) as started:
+        yield started
+        together = threading.Barrier(count)
+
+        def close() -> None:
+            together.wait(10)  # so that each thread closes its own
+            connections.close_all()
+
+        for closing in [started.submit(close) for _ in range(count)]:
+            closing.result()
 
 
 @dataclass(eq=False)

@@ -26,6 +26,7 @@ from credentials.admin import (
     people,
     revocation,
     service_client,
+    snapshot,
     webhook,
     webhook_delivery,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "people",
     "revocation",
     "service_client",
+    "snapshot",
     "webhook",
     "webhook_delivery",
 ]

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
+from credentials.errors import ImportProblem
 from credentials.models import Host, RevocationState, ServiceClient
 from credentials.providers.tokens import Kind
 
@@ -42,6 +43,17 @@ class ImportHostFilter(HostFilter):
     """By the host that an import came from; it may be gone by now."""
 
     column = "host"
+
+
+class ImportProblemFilter(ChoiceFilter):
+    """By what ended an import, as the API calls it."""
+
+    title = gettext_lazy("reason")
+    parameter_name = "reason"
+    column = "error__code"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(kind.code, kind.code) for kind in ImportProblem.__subclasses__()]
 
 
 class KindFilter(ChoiceFilter):

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from credentials.admin.display import EMPTY, badge, moment
-from credentials.admin.filters import ImportHostFilter
+from credentials.admin.filters import ImportHostFilter, ImportProblemFilter
 from credentials.admin.guarded import actor_of
 from credentials.admin.paging import CappedPaginator
 from credentials.admin.read_only import ReadOnlyAdmin
-from credentials.errors import Conflict
+from credentials.errors import AuditUnavailable, Conflict, NotFound
 from credentials.models import Import, ImportState
 from credentials.services.imports import canceling
 
@@ -41,7 +41,7 @@ class ImportAdmin(ReadOnlyAdmin):
     """Who may change libraries may cancel an import that is under way."""
 
     list_display = ("name", "owner", "origin", "answer", "why", "asked_by", "when", "took")
-    list_filter = ("state", "source", ImportHostFilter, "created_at")
+    list_filter = ("state", ImportProblemFilter, "source", ImportHostFilter, "created_at")
     search_fields = (
         "=library__owner__username",
         "library__name",
@@ -81,9 +81,11 @@ class ImportAdmin(ReadOnlyAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Import]:
-        """Every import with the names it speaks of."""
+        """Every import with the names it speaks of, without those of files in the storage."""
         every: QuerySet[Import] = super().get_queryset(request)
-        return every.select_related("library__owner", "snapshot__library").defer("library__owner__password")
+        return every.select_related("library__owner", "snapshot__library").defer(
+            "library__owner__password", "upload", "archive"
+        )
 
     def trail_of(self, found: Any) -> dict[str, str]:
         """An import's events are told of its library."""
@@ -107,8 +109,9 @@ class ImportAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, job: Import) -> str:
+        """The codes that the API tells; which file it was is for the library's owner to read."""
         told = job.error or job.verdict or {}
-        parts = [str(told.get(name, "")) for name in ("code", "reason", "entry")]
+        parts = [str(told.get(name, "")) for name in ("code", "reason")]
         return ", ".join(part for part in parts if part) or EMPTY
 
     @admin.display(description=gettext_lazy("asked for by"))
@@ -121,9 +124,10 @@ class ImportAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("took"))
     def took(self, job: Import) -> str:
-        if job.started_at is None or job.ended_at is None:
+        if job.started_at is None:
             return EMPTY
-        return _("%(seconds).1f s") % {"seconds": (job.ended_at - job.started_at).total_seconds()}
+        until = job.ended_at or timezone.now()
+        return _("%(seconds).1f s") % {"seconds": (until - job.started_at).total_seconds()}
 
     def offered(self, found: Import) -> Iterable[str]:
         return () if found.has_ended else ("cancel",)
@@ -138,8 +142,11 @@ class ImportAdmin(ReadOnlyAdmin):
         for job in found:
             try:
                 canceling.cancel(actor=actor_of(request), job=job, now=timezone.now())
-            except Conflict:
+            except (Conflict, NotFound):
                 continue
+            except AuditUnavailable as error:
+                self.message_user(request, str(error), messages.ERROR)
+                return self.back(request, found)
             stopped += 1
         if stopped:
             text = ngettext("%d import is stopped.", "%d imports are stopped.", stopped) % stopped

@@ -8,6 +8,9 @@ from django.contrib import admin
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from credentials.admin.display import EMPTY, moment
@@ -15,19 +18,31 @@ from credentials.admin.paging import CappedPaginator
 from credentials.admin.read_only import ReadOnlyAdmin, ReadOnlyRows
 from credentials.models import Library, Snapshot
 
+# Rows of one library's page; CREDENTIALS_SNAPSHOTS_KEPT may allow many more.
+MOST_SHOWN = 200
+
 
 class SnapshotRows(ReadOnlyRows):
     """The versions of a library, the newest first."""
 
     model = Snapshot
-    fields = ("number", "came", "origin", "commit", "subdirectory", "brought_by", "files", "size", "digest")
+    fields = ("version", "came", "origin", "commit", "subdirectory", "brought_by", "files", "size", "digest")
     readonly_fields = fields
     max_num = 0
     ordering = ("-number",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
+        """The newest of this library, without the lists of their files."""
+        match = request.resolver_match
+        shown = match.kwargs.get("object_id") if match else None
+        newest = Snapshot.objects.filter(library=shown).order_by("-number").values("pk")
         every: QuerySet[Snapshot] = super().get_queryset(request)
-        return every.select_related("tree").defer("tree__manifest")
+        return every.filter(pk__in=newest[:MOST_SHOWN]).select_related("tree").defer("tree__manifest")
+
+    @admin.display(description=gettext_lazy("number"))
+    def version(self, snapshot: Snapshot) -> SafeString:
+        address = reverse("admin:credentials_snapshot_change", args=[snapshot.pk])
+        return format_html('<a href="{}">{}</a>', address, snapshot.number)
 
     @admin.display(description=gettext_lazy("created"))
     def came(self, snapshot: Snapshot) -> str:

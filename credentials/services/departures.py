@@ -28,6 +28,7 @@ from credentials.models.credential import WITHDRAWN
 from credentials.services import audit, changes, dependents, disconnect, pending, quarantine
 from credentials.services.audit import Actor, Subject
 from credentials.services.imports import canceling
+from credentials.services.libraries import libraries
 
 # Of these a release only, by a person, makes something that can be handed over: they stay what they are.
 _STRONGER = (QuarantineReason.ADMINISTRATOR, QuarantineReason.PANIC)
@@ -68,7 +69,11 @@ def _on_deleted(sender: Any, instance: Any, **signal: object) -> None:
     actor, now = _actor.get() or Actor.system(), timezone.now()
     subject = subject_of(instance)
     with transaction.atomic():
+        # All that goes with the person, before the first word in the trail, and the person before all.
+        people = get_user_model()._default_manager.select_for_update()
+        people.filter(pk=instance.pk).values_list("pk", flat=True).first()
         _lock_credentials(instance)
+        libraries.lock_all(instance)
         held = list(Credential.objects.filter(owner=instance).exclude(status=Status.DISCONNECTED))
         for credential in held:
             disconnect.close(actor=actor, credential=credential, reason=RevocationReason.OFFBOARDED, now=now)

@@ -24,7 +24,14 @@ from credentials.errors import ForgekeyError
 from credentials.models import AuditEvent, AuditSeal, Credential, Host, PurposeKey, RingKey, Status
 from credentials.models.append_only import missing_guards
 from credentials.providers.tokens import Kind
-from credentials.services import audit, doctor_machine, doctor_running, sealed_rows, vault
+from credentials.services import (
+    audit,
+    doctor_machine,
+    doctor_running,
+    doctor_storage,
+    sealed_rows,
+    vault,
+)
 from credentials.services.audit import Actor, Subject
 from credentials.services.remarks import Level, Remark, ok, problem, warning
 
@@ -56,6 +63,7 @@ def examine(*, now: datetime, offline: bool = False) -> Iterator[Remark]:
     yield from _carefully("clocks", doctor_running.clocks)
     yield from _carefully("disk", doctor_running.disks)
     yield from _carefully("files", doctor_machine.files)
+    yield from doctor_storage.storage()
     yield from doctor_machine.git_program()
 
 
@@ -68,6 +76,7 @@ def _what_is_stored(now: datetime) -> Iterator[Remark]:
     yield from _carefully("refresher", doctor_running.refresh_journal)
     yield from _carefully("queues", lambda: doctor_running.queues(now))
     yield from _carefully("hosts", doctor_running.clients)
+    yield from _carefully("archives", doctor_storage.archives)
 
 
 def _carefully(name: str, check: Check) -> Iterator[Remark]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from credentials import checks
 from credentials.crypto.secret import Secret
 from credentials.models import RingKey
 from credentials.services import demo_people, vault
+from project.env import env
 from tests import builders
 
 
@@ -182,3 +184,22 @@ def test_a_database_without_tables_is_not_the_checks_concern() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE set_aside RENAME TO credentials_ringkey")
             cursor.execute("ALTER TABLE also_set_aside RENAME TO credentials_purposekey")
+
+
+def test_a_storage_that_cannot_be_made_is_an_error(settings: Any) -> None:
+    assert checks.the_storage_can_be_used() == []
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "nowhere.Storage"}}
+    (wrong,) = checks.the_storage_can_be_used()
+    assert (wrong.id, "nowhere" in wrong.msg) == ("credentials.E012", True)
+
+
+def test_s3_without_its_package_is_an_error_that_says_what_to_install(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "storages", None)
+    monkeypatch.delitem(sys.modules, "project.s3", raising=False)
+    monkeypatch.setenv("STORAGE_URL", "s3://cases")
+    described = env.storage("STORAGE_URL", default=Path("/data"))
+    settings.STORAGES = {**settings.STORAGES, "default": described}
+    (wrong,) = checks.the_storage_can_be_used()
+    assert (wrong.id, "pip install" in str(wrong.hint)) == ("credentials.E012", True)

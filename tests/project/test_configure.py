@@ -14,7 +14,7 @@ from credentials.conf import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "configure.md").read_text("utf-8")
-READERS = {"str", "bool", "int", "list", "db", "cache", "email", "task_queue"}
+READERS = {"str", "bool", "int", "list", "db", "cache", "email", "task_queue", "storage"}
 # Named by the page, but not settings of their own: a file form, and systemd's.
 ALSO_NAMED = {"CREDENTIALS_KEY_RING_FILE", "CREDENTIALS_DIRECTORY"}
 
@@ -39,7 +39,7 @@ def names_in_conf() -> set[str]:
 def names_in_settings() -> set[str]:
     """What ``project/`` reads from the environment; the loop over names is spelled out."""
     found = {"CREDENTIALS_KEY_RING"}  # project/env.py only asks whether it is there
-    for file in ("settings.py", "env.py"):
+    for file in ("settings.py", "env.py", "s3.py"):
         path = ROOT / "project" / file
         for owner, method, argument in calls(path):
             if owner == "env" and method in READERS and isinstance(argument, ast.Constant):

@@ -159,3 +159,55 @@ def test_a_wrong_task_queue_is_refused_by_name_and_without_a_part_of_the_passwor
         environment(Q=address).task_queue("Q")
     assert "hidden" not in str(said.value)
     assert said.value.__context__ is None
+
+
+def test_the_storage_is_a_folder_or_a_bucket() -> None:
+    plain = environment().storage("STORAGE_URL", default=Path("/data/storage"))
+    shared = environment(STORAGE_URL="file:///srv/shared").storage("STORAGE_URL", default=Path("/data"))
+    assert [one["OPTIONS"]["location"] for one in (plain, shared)] == ["/data/storage", "/srv/shared"]
+    assert plain["OPTIONS"]["file_permissions_mode"] == 0o600
+    amazon = environment(STORAGE_URL="s3://cases/a/b/?region=eu-central-1").storage(
+        "STORAGE_URL", default=Path("/")
+    )
+    assert amazon["OPTIONS"] == {
+        "bucket_name": "cases",
+        "location": "a/b",
+        "region_name": "eu-central-1",
+        "endpoint_url": None,
+        "addressing_style": "virtual",
+    }
+    other = environment(STORAGE_URL="s3://cases?endpoint_url=https://s3.example.com/").storage(
+        "STORAGE_URL", default=Path("/")
+    )
+    assert (other["OPTIONS"]["endpoint_url"], other["OPTIONS"]["addressing_style"]) == (
+        "https://s3.example.com",
+        "path",
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/srv/storage",
+        "file://srv/storage",
+        "file:///",
+        "file:///srv/storage?region=x",
+        "s3://",
+        "s3://Cases",
+        "s3://key:marked@cases",
+        "s3://cases/../other",
+        "s3://cases?secret_key=marked",
+        "s3://cases?region=a&region=b",
+        "s3://cases?endpoint_url=https://key:marked@s3.example.com",
+        "s3://cases?endpoint_url=file:///etc",
+        "s3://cases?region",
+        "s3://cases#marked",
+        "https://cases.s3.example.com",
+        "s3://[marked",
+    ],
+)
+def test_any_other_storage_is_refused_with_what_to_write_and_without_its_value(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^STORAGE_URL must read file:///") as said:
+        environment(STORAGE_URL=url).storage("STORAGE_URL", default=Path("/data"))
+    assert "marked" not in str(said.value)
+    assert said.value.__cause__ is said.value.__context__ is None

@@ -14,7 +14,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from credentials.errors import Conflict, InputInvalid, NotFound
-from credentials.models import ImportState, Library
+from credentials.models import Import, ImportState, Library
 from credentials.models.library import NAME_LENGTH
 from credentials.providers.free_text import has_token
 from credentials.services import audit
@@ -129,6 +129,14 @@ def remove(*, actor: Actor, library: Library) -> None:
     snapshots = current.snapshots.count()
     current.delete()
     audit.record("library.removed", actor=actor, subject=subject, data={"snapshot": snapshots})
+
+
+def lock_all(owner: Any) -> None:
+    """Lock the libraries of a person and their imports, whose own row is locked: before the first event."""
+    mine = Library.objects.filter(owner=owner).order_by("pk").select_for_update()
+    list(mine.values_list("pk", flat=True))
+    jobs = Import.objects.filter(library__owner=owner).order_by("pk").select_for_update(of=("self",))
+    list(jobs.values_list("pk", flat=True))
 
 
 def _lock_owner(library: Library) -> None:

@@ -37,6 +37,7 @@ FOLDER: Final = "snapshots"
 LEAST_FREE: Final = 256 * 1024 * 1024
 # How old a file must be before it counts as left behind: older than any attempt.
 LEFT_BEHIND: Final = timedelta(days=1)
+_FEW: Final = 20
 
 logger = logging.getLogger(__name__)
 
@@ -254,13 +255,30 @@ def sweep(*, now: datetime) -> int:
     return len(left)
 
 
+def missing() -> tuple[int, list[str]]:
+    """How many archives there should be, and the names of those that the storage has not got."""
+    named = list(StoredTree.objects.order_by("archive").values_list("archive", flat=True))
+    there = {name for folder in _listed(FOLDER)[0] for name in _files_in(f"{FOLDER}/{folder}/")}
+    away = [name for name in named if name not in there]
+    # A few may have been stored or dropped while the storage was listed.
+    return len(named), away if len(away) > _FEW else [name for name in away if _is_lost(name)]
+
+
+def _is_lost(name: str) -> bool:
+    return StoredTree.objects.filter(archive=name).exists() and not default_storage.exists(name)
+
+
+def _files_in(place: str) -> Iterator[str]:
+    return (f"{place}{name}" for name in _listed(place)[1])
+
+
 def _nameless() -> Iterator[str]:
     running = Import.objects.filter(state=ImportState.RUNNING)
     for folder in _listed(FOLDER)[0]:
         place = f"{FOLDER}/{folder}/"
         named = set(StoredTree.objects.filter(archive__startswith=place).values_list("archive", flat=True))
         named |= set(running.filter(archive__startswith=place).values_list("archive", flat=True))
-        yield from (f"{place}{name}" for name in _listed(place)[1] if f"{place}{name}" not in named)
+        yield from (name for name in _files_in(place) if name not in named)
 
 
 def _listed(folder: str) -> tuple[list[str], list[str]]:

@@ -6,6 +6,8 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -15,9 +17,21 @@ from django.contrib.auth.models import Permission, User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host, Lease, PendingConnection, ServiceClient, WebhookEndpoint
+from credentials.models import (
+    Credential,
+    Host,
+    Import,
+    Lease,
+    Library,
+    PendingConnection,
+    ServiceClient,
+    Snapshot,
+    StoredTree,
+    WebhookEndpoint,
+)
 from credentials.services import clients, lend, vault
 from credentials.services.webhooks import endpoints
 from tests import builders
@@ -25,6 +39,7 @@ from tests.clock import Clock
 from tests.credentials.services.webhooks.receiver import tell
 
 CANARY = "ghp_canary{:02}" + "c" * 28
+HIDDEN_FILE = "names-of-files-are-their-owners"
 
 
 def browser(user: User) -> Client:
@@ -84,7 +99,12 @@ def stock(owner: User, *, count: int = 10) -> Stock:
         borrow(key.reveal(), credential)
     stocked = Stock(host=host, client=client, key=key.reveal(), credentials=made)
     _plant_waiting(owner, host)
-    stocked.secrets = {**dict(_sealed(stocked, owner)), **_plant_webhook(client)}
+    imported(owner)
+    stocked.secrets = {
+        **dict(_sealed(stocked, owner)),
+        **_plant_webhook(client),
+        "a file's name": HIDDEN_FILE.encode(),
+    }
     return stocked
 
 
@@ -101,6 +121,51 @@ def borrow(key: str, credential: Credential, *, repository_url: str = "") -> Lea
     assert isinstance(lent, lend.LentCredential)
     assert lent.lease_id is not None
     return Lease.objects.get(pk=lent.lease_id)
+
+
+def imported(owner: User, *, name: str = "Cases", **fields: Any) -> Import:
+    """An import with what came of it: a library and its snapshot of two files, of which no page may tell."""
+    now = timezone.now()
+    library = Library.objects.create(owner=owner, name=name, created_at=now)
+    text = f"forgekey-tree-v1 {HIDDEN_FILE} {name}".encode()
+    tree = StoredTree.objects.create(
+        digest=sha256(text).hexdigest(),
+        manifest=text,
+        files=2,
+        bytes=2048,
+        archive=f"{HIDDEN_FILE}/{name}.zip",
+        archive_bytes=3000,
+        created_at=now,
+    )
+    origin = {
+        "repository_url": f"http://127.0.0.1:9/acme/{name.lower()}",
+        "commit": "c" * 40,
+        "host": "github",
+    }
+    snapshot = Snapshot.objects.create(
+        library=library,
+        number=1,
+        tree=tree,
+        source="git",
+        ref="refs/heads/main",
+        brought_by="backend",
+        remarks=[{"path": HIDDEN_FILE, "reason": "symlink"}],
+        remarks_total=1,
+        created_at=now,
+        **origin,
+    )
+    facts = {"state": "succeeded", "snapshot": snapshot, "ref": "main", "actor_name": "backend", **fields}
+    return Import.objects.create(
+        library=library,
+        source="git",
+        actor_kind="client",
+        reference=f"job-{name}",
+        archive=tree.archive,
+        created_at=now,
+        queued_at=now,
+        started_at=now - timedelta(seconds=75),
+        **{"ended_at": now, **origin, **facts},
+    )
 
 
 def _plant_waiting(owner: User, host: Host) -> None:

@@ -19,6 +19,7 @@ from credentials.models import (
     Organization,
     Revocation,
     ServiceClient,
+    Snapshot,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -94,7 +95,7 @@ def test_strangers_are_sent_to_the_sign_in_page(few: Stock) -> None:
         assert answer.redirect_chain[-1][0].startswith("/accounts/login/"), address
 
 
-@pytest.mark.parametrize("model", [AuditEvent, Lease, Credential, WebhookDelivery])
+@pytest.mark.parametrize("model", [AuditEvent, Lease, Credential, WebhookDelivery, Library, Snapshot, Import])
 def test_nobody_adds_changes_or_deletes_these_superusers_included(
     desk: Client, stocked: Stock, model: type[AuditEvent]
 ) -> None:
@@ -123,7 +124,7 @@ def test_hosts_clients_and_endpoints_are_never_deleted(
 
 def test_only_pages_that_were_thought_about_exist() -> None:
     ours = {Host, HostHealth, Organization, Credential, ServiceClient, Lease, AuditEvent, Revocation}
-    told = {Duty, WebhookEndpoint, WebhookDelivery, Library, Import}
+    told = {Duty, WebhookEndpoint, WebhookDelivery, Library, Snapshot, Import}
     assert set(site._registry) == {*ours, *told, User, Group}
 
 

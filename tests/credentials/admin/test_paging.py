@@ -12,9 +12,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from credentials.admin.paging import CappedPaginator
-from credentials.models import AuditEvent, Credential, Host, Lease, ServiceClient
+from credentials.models import (
+    AuditEvent,
+    Credential,
+    Host,
+    Import,
+    Lease,
+    Library,
+    ServiceClient,
+    Snapshot,
+)
 from tests import builders
-from tests.credentials.admin.desk import borrow, page, stock
+from tests.credentials.admin.desk import borrow, imported, page, stock
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +51,7 @@ def grow(owner: User, key: str) -> None:
         chosen = builders.credential(owner, host, token=f"ghp_{number:036}", account_name=f"more-{number}")
         builders.client(f"client-{number}")
         borrow(key, chosen)
+        imported(owner, name=f"Cases {number}")
 
 
 @pytest.mark.parametrize("query", ["", "?q=alice"])
@@ -49,7 +59,9 @@ def test_every_list_asks_as_many_queries_for_thirty_rows_as_for_three(
     desk: Client, alice: User, query: str
 ) -> None:
     made = stock(alice, count=3)
-    models: list[type[Model]] = [Host, Credential, ServiceClient, Lease, AuditEvent, User]
+    models: list[type[Model]] = [
+        *(Host, Credential, ServiceClient, Lease, AuditEvent, User, Library, Snapshot, Import)
+    ]
     for model in models:
         _queries(desk, model, query)  # what a process asks only once
     before = {model: _queries(desk, model, query) for model in models}

@@ -66,9 +66,11 @@ def test_a_healthy_installation_has_no_problem_and_every_part_was_looked_at(inst
         "duties",
         "refresher",
         "queues",
+        "archives",
         "clocks",
         "disk",
         "files",
+        "storage",
         "git",
     ]
 

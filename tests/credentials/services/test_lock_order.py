@@ -18,11 +18,13 @@ from django.db import connection
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
-from credentials.models import Credential, Host, PendingConnection
-from credentials.services import departures, disconnect, hosts, pending, vault
+from credentials.models import Credential, Host, Import, PendingConnection
+from credentials.services import changes, departures, disconnect, hosts, pending, vault
+from credentials.services.imports import claims, ending
+from credentials.services.libraries import libraries
 from credentials.services.refresh import claim
 from credentials.services.refresh import store as stores
-from tests import builders
+from tests import builders, storages
 from tests.credentials.services.refresh.grants import gitlab_at, pair
 from tests.credentials.services.refresh.test_store import answer
 
@@ -117,3 +119,44 @@ def test_a_new_pair_is_stored_while_its_host_is_switched_off(
         lambda: hosts.set_enabled(actor=builders.SYSTEM, host=host, enabled=False),
     )
     assert problems == []
+
+
+def running_import(owner: User) -> claims.Claim:
+    now = timezone.now()
+    library = storages.library(owner)
+    job = Import.objects.create(
+        library=library, source="zip", created_at=now, queued_at=now, actor_kind="user", actor_name="alice"
+    )
+    claim = claims.take(job.pk, now=now)
+    assert claim is not None
+    return claim
+
+
+def test_somebody_is_deleted_while_an_import_of_theirs_ends(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_pairs(alice)
+    claim = running_import(alice)
+    slowly(monkeypatch, changes, "user_offboarded")
+    problems = at_once(alice.delete, lambda: ending.cancel(claim, now=timezone.now()))
+    assert [type(problem) for problem in problems] == [claims.Lost]
+    assert not Import.objects.exists()
+
+
+def test_an_import_ends_while_its_person_is_deleted(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = running_import(alice)
+    slowly(monkeypatch, ending, "_announce")
+    assert at_once(lambda: ending.cancel(claim, now=timezone.now()), alice.delete) == []
+
+
+def test_a_library_is_removed_while_an_import_of_it_ends(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = running_import(alice)
+    slowly(monkeypatch, ending, "_announce")
+    problems = at_once(
+        lambda: ending.cancel(claim, now=timezone.now()),
+        lambda: libraries.remove(actor=builders.SYSTEM, library=claim.job.library),
+    )
+    assert problems == []
+    assert not Import.objects.exists()

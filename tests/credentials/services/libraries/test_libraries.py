@@ -36,6 +36,18 @@ def test_the_id_of_somebody_elses_library_is_nobodys(alice: User, bob: User) -> 
     assert Library.objects.count() == 1
 
 
+def test_a_name_means_the_same_however_its_letters_are_composed(alice: User) -> None:
+    assert named(alice, "Pru\u0308fung") == named(alice, "Pr\u00fcfung")
+    assert Library.objects.get().name == "Pr\u00fcfung"
+
+
+def test_nobody_who_left_gets_a_library(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    with pytest.raises(Conflict):
+        named(alice, "Cases")
+    assert not Library.objects.exists()
+
+
 @pytest.mark.parametrize("text", ["", "   ", "a" * 101, "a\nb", "a\x00", "a\u202eb", f"my ghp_{'a' * 36}"])
 def test_an_improper_name_is_refused_and_not_repeated(text: str, alice: User) -> None:
     with pytest.raises(InputInvalid) as refused:

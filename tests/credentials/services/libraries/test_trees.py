@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from credentials.errors import Conflict, QuotaExceeded, StorageUnavailable
-from credentials.models import StoredTree
-from credentials.services.libraries import trees
-from tests import storages
+from credentials.models import Import, StoredTree
+from credentials.services.libraries import snapshots, trees
+from tests import builders, storages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FILES = {"a.md": "first"}
@@ -68,6 +69,62 @@ def test_all_archives_together_have_a_limit(alice: User, tmp_path: Path, setting
     assert (refused.value.whose, refused.value.limit) == ("everybody", 1 << 20)
 
 
+def test_room_that_others_took_meanwhile_is_missed_before_the_row_is_made(
+    alice: User, tmp_path: Path, settings: Any
+) -> None:
+    settings.CREDENTIALS_STORED_BYTES = 1 << 20
+    one, other = (storages.put(tmp_path, {name: name}, size=600_000) for name in ("a", "b"))
+    storages.add(storages.library(alice), one)
+    with pytest.raises(QuotaExceeded):
+        storages.add(storages.library(alice), other)
+    assert StoredTree.objects.get().archive == one.archive
+
+
+def test_a_disk_that_is_nearly_full_takes_nothing(
+    storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    monkeypatch.setattr(trees, "LEAST_FREE", free + (1 << 30))
+    with pytest.raises(StorageUnavailable, match="full"):
+        storages.put(tmp_path, FILES)
+    assert storages.stored(storage) == []
+
+
+def test_an_archive_that_the_storage_lost_is_mended_by_importing_again(
+    alice: User, storage: Path, tmp_path: Path
+) -> None:
+    library = storages.library(alice)
+    made = storages.snapshot(library, tmp_path, FILES)
+    (storage / made.tree.archive).unlink()
+    brought = storages.put(tmp_path, FILES)
+    assert storages.add(library, brought).is_unchanged
+    assert storages.stored(storage) == [brought.archive] == [StoredTree.objects.get().archive]
+    with snapshots.open_archive(actor=builders.SYSTEM, snapshot=snapshots.get(alice, made.pk)) as opened:
+        assert opened.read() == b"z" * 100
+
+
+def test_a_killed_copy_to_another_disk_leaves_no_row_and_its_name_is_known(
+    storage: Path, tmp_path: Path
+) -> None:
+    """The file grows under the name of its attempt; nobody reads it before its row says that it is whole."""
+    told: list[str] = []
+
+    def killed(name: str) -> None:
+        told.append(name)
+        place = storage / name
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"the first half")
+        raise KeyboardInterrupt
+
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(b"z")
+    with pytest.raises(KeyboardInterrupt):
+        trees.put(manifest=storages.manifest(FILES), archive=archive, token="1", intend=killed)
+    assert not StoredTree.objects.exists()
+    trees.discard(told[0])
+    assert storages.stored(storage) == []
+
+
 def test_content_that_was_dropped_meanwhile_is_asked_for_again(alice: User, tmp_path: Path) -> None:
     made = storages.snapshot(storages.library(alice), tmp_path, FILES)
     known = storages.put(tmp_path, FILES)
@@ -111,14 +168,33 @@ def test_a_person_who_is_deleted_leaves_no_file(alice: User, storage: Path, tmp_
 def test_a_file_that_a_killed_process_left_is_found_after_a_day(storage: Path, tmp_path: Path) -> None:
     storages.put(tmp_path, FILES)
     assert trees.sweep(now=timezone.now()) == 0
-    assert trees.sweep(now=timezone.now() + trees.LEFT_BEHIND + timedelta(minutes=1)) == 1
+    later = timezone.now() + trees.LEFT_BEHIND + timedelta(minutes=1)
+    assert trees.sweep(now=later) == 1
     assert storages.stored(storage) == []
+
+
+def test_what_a_tree_or_a_running_import_names_is_never_taken_for_left_behind(
+    alice: User, storage: Path, tmp_path: Path
+) -> None:
+    made = storages.snapshot(storages.library(alice), tmp_path, FILES)
+    brought, later = storages.put(tmp_path, {"b": "other"}), timezone.now() + timedelta(days=9)
+    job = Import.objects.create(
+        library=made.library, source="zip", state="running", archive=brought.archive,
+        created_at=later, queued_at=later, actor_kind="user",
+    )  # fmt: skip
+    assert trees.sweep(now=later) == 0
+    job.delete()
+    assert trees.sweep(now=later) == 1
+    assert storages.stored(storage) == [made.tree.archive]
 
 
 def test_a_manifest_that_was_altered_is_not_believed(alice: User, tmp_path: Path) -> None:
     made = storages.snapshot(storages.library(alice), tmp_path, FILES)
     other = storages.snapshot(storages.library(alice), tmp_path, {"b": "other"})
     StoredTree.objects.filter(pk=made.tree_id).update(manifest=other.tree.manifest)
+    with pytest.raises(StorageUnavailable):
+        trees.manifest_of(StoredTree.objects.get(pk=made.tree_id))
+    StoredTree.objects.filter(pk=made.tree_id).update(manifest=b"no zlib")
     with pytest.raises(StorageUnavailable):
         trees.manifest_of(StoredTree.objects.get(pk=made.tree_id))
 

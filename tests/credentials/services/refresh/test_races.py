@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -19,7 +18,6 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 from django.utils import timezone
 
 from credentials.crypto.secret import Secret
@@ -31,7 +29,7 @@ from credentials.services.revocation import attempts
 from project.sandbox.tokens import Token, digest
 from tests import builders
 from tests.gated_gitlab import GatedGitLab, gated_gitlab
-from tests.interleaving import Interleaving
+from tests.interleaving import Interleaving, threads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(0)]
 
@@ -50,16 +48,8 @@ def gitlab(tmp_path: Path) -> Iterator[GatedGitLab]:
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     """Threads that keep their connections from race to race."""
-    with ThreadPoolExecutor(_CAST) as threads:
-        yield threads
-        together = threading.Barrier(_CAST)
-
-        def close() -> None:
-            together.wait(10)  # so that each thread closes its own
-            connections.close_all()
-
-        for closing in [threads.submit(close) for _ in range(_CAST)]:
-            closing.result()
+    with threads(_CAST) as started:
+        yield started
 
 
 @pytest.fixture
