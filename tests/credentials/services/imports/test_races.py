@@ -34,9 +34,10 @@ from tests.interleaving import Interleaving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(0)]
 
-RACES = int(os.environ.get("IMPORT_RACES", "3"))
+RACES = int(os.environ.get("IMPORT_RACES", "0"))
 FROM = int(os.environ.get("RACES_FROM", "0"))
-SEEDS = range(FROM, FROM + RACES)
+# Without a wish, those whose orders have met every fault that was put in to try the tests.
+SEEDS = range(FROM, FROM + RACES) if RACES else (0, 1, 5)
 ADDRESS = "https://git.example.org/acme/cases"
 Actors = list[tuple[str, Callable[[], object]]]
 
