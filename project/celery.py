@@ -20,7 +20,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 if not apps.ready:
@@ -57,7 +57,7 @@ def _configured() -> Celery:
         broker_connection_timeout=_ANSWERS_SECONDS,
         # A request waits for it; what is not taken at once is kept elsewhere (project/task_backends.py).
         task_publish_retry=False,
-        task_queues=[Queue(name) for name in backend["QUEUES"]],  # type: ignore[no-untyped-call]  # kombu's own
+        task_queues=[_queue(name) for name in backend["QUEUES"]],
         task_default_queue="default",
         task_serializer="json",
         accept_content=["json"],
@@ -74,6 +74,10 @@ def _configured() -> Celery:
     return made
 
 
+def _queue(name: str) -> Any:
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]  # kombu's own
+
+
 def _transport(facts: dict[str, str]) -> dict[str, Any]:
     if not facts["secret_url"].startswith("redis"):
         return {"confirm_publish": True}
@@ -81,7 +85,8 @@ def _transport(facts: dict[str, str]) -> dict[str, Any]:
         "global_keyprefix": f"{facts['prefix']}:",
         "visibility_timeout": int((conf.import_duration + _LONGER).total_seconds()),
         "socket_connect_timeout": _ANSWERS_SECONDS,
-        "socket_timeout": 5 * _ANSWERS_SECONDS,
+        # More than the second for which a worker waits for entries.
+        "socket_timeout": _ANSWERS_SECONDS + 1,
     }
 
 
@@ -119,7 +124,7 @@ for _task in TASKS:
 
 _life = ExitStack()
 _living: set[int] = set()
-_parents_end: list[int] = []
+_line: dict[str, int] = {}
 
 
 def _show_life() -> None:
@@ -133,14 +138,14 @@ def _show_life() -> None:
 
 def _open_line(**_: Any) -> None:
     """Before there are children: when its other end closes, with a word or by a kill, they know of the end."""
-    _parents_end[:] = os.pipe()
+    _line.update(zip(("read", "write"), os.pipe(), strict=True), parent=os.getpid())
 
 
 def _begin(**_: Any) -> None:
-    if _parents_end:
-        read_end, write_end = _parents_end
-        os.close(write_end)
-        threading.Thread(target=_wait_for_end, args=(read_end,), name="parent", daemon=True).start()
+    # Some pools have no children, and say the same.
+    if _line and _line["parent"] != os.getpid():
+        os.close(_line["write"])
+        threading.Thread(target=_wait_for_end, args=(_line["read"],), name="parent", daemon=True).start()
     _show_life()
 
 
@@ -156,9 +161,9 @@ def _end(**_: Any) -> None:
 def _shut_down(**_: Any) -> None:
     """A running import is put back instead of waited for."""
     pulse.stop_all()
-    if _parents_end:
-        os.close(_parents_end[1])
-        _parents_end.clear()  # a second signal must not close what has the number by then
+    if _line:
+        os.close(_line["write"])
+        _line.clear()  # a second signal must not close what has the number by then
 
 
 def _leave_logging_alone(**_: Any) -> None:

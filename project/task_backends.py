@@ -57,17 +57,14 @@ class CeleryBackend(BaseTaskBackend):
 
     def waiting(self, queue_name: str) -> int | None:
         """How many entries no worker has taken yet; None where the broker does not answer."""
-        from kombu.exceptions import ChannelError, OperationalError  # noqa: PLC0415  the extra celery
+        from kombu.exceptions import OperationalError  # noqa: PLC0415  the extra celery
 
         try:
             with _application().connection_for_read() as connection:
                 connection.ensure_connection(max_retries=1, timeout=1)
-                try:
-                    return int(
-                        connection.default_channel.queue_declare(queue_name, passive=True).message_count
-                    )
-                except (ChannelError, *connection.channel_errors):
-                    return 0  # nothing was ever sent there
+                # Declared as Celery does it: a queue to which nothing was ever sent is an empty one.
+                named = {"durable": True, "auto_delete": False, "exclusive": False}
+                return int(connection.default_channel.queue_declare(queue_name, **named).message_count)
         except (OperationalError, OSError) as error:
             logger.error("the broker does not answer: %s", type(error).__name__)
             return None

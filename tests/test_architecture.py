@@ -123,6 +123,8 @@ WRITING = {
 NO_ROWS = {
     "credentials/providers/github/installations.py": {"listed.update"},  # a dict
     "credentials/sources/git/content.py": {"digest.update"},
+    "credentials/sources/snapshot.py": {"found.update"},
+    "credentials/sources/stored_zip.py": {"digest.update"},
     "credentials/uploads.py": {"self._digest.update"},
 }
 
@@ -197,6 +199,7 @@ PROVED_ELSEWHERE = {
     "providers/github/memberships.py": "providers/github/test_organizations.py",
     "services/demo_people.py": "tests/credentials/test_checks.py",
     "services/remarks.py": "services/test_doctor.py",
+    "services/imports/looking.py": "web/test_imports.py and tests/browser/test_imports.py",
     "services/lend_statements.py": "services/test_lend.py and test_lend_withdrawn.py",
     "services/sealed_rows.py": "services/test_rotate.py",
     "sources/archive/ending.py": "sources/archive/test_corpus.py",
@@ -206,10 +209,13 @@ PROVED_ELSEWHERE = {
     "sources/archive/records.py": "sources/archive/test_corpus.py",
     "sources/content.py": "facts have no behavior",
     "sources/launcher.py": "sources/test_child.py",
+    "verdicts/refusals.py": "verdicts/test_refusal_texts.py",
     "web/board.py": "web/test_organizations.py",
     "web/cards.py": "web/test_connections.py",
     "web/context.py": "web/test_frame.py",
+    "web/import_progress.py": "web/test_imports.py",
     "web/leaving.py": "web/test_connections.py",
+    "web/library_queries.py": "web/test_libraries.py and test_imports.py",
     "web/middleware.py": "web/test_frame.py",
     "web/oauth.py": "tests/browser and tests/test_main_job.py",
     "web/oauth_provider.py": "tests/test_main_job.py",

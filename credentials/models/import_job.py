@@ -48,10 +48,11 @@ class Import(models.Model):
     """What is to be imported, who works on it, how far it is, and how it ended.
 
     ``host`` is the slug of the host that the address is at. ``holder`` names the worker that runs it
-    (credentials/services/imports/claims.py); whoever is not the holder any more writes nothing. ``upload`` and
-    ``archive`` are names in the storage: of what was uploaded, and of what is being stored, written down before the
-    file is. ``verdict`` keeps what the diagnosis found (``{"code", "credential", "organization", "checked"}``),
-    ``error`` what else ended it (``{"code", "reason", "entry", "limit", "retryable"}``).
+    (credentials/services/imports/claims.py); whoever is not the holder any more writes nothing. ``queued_at`` is from
+    when on a waiting one may be taken. ``upload`` and ``archive`` are names in the storage: of what was uploaded, and
+    of what has to go unless it becomes a tree, written down before the file is. ``verdict`` keeps what the diagnosis
+    found (``{"code", "credential", "organization", "checked"}``), ``error`` what else ended it
+    (``{"code", "reason", "entry", "limit", "retryable"}``).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

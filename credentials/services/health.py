@@ -169,7 +169,7 @@ def imports(*, now: datetime) -> ImportQueue:
     """How imports go on, by their rows: whatever hands them to the workers."""
     waiting = Import.objects.filter(state=ImportState.QUEUED)
     running = Import.objects.filter(state=ImportState.RUNNING)
-    facts = waiting.aggregate(count=Count("pk"), since=Min("queued_at"))
+    facts = waiting.aggregate(count=Count("pk"), since=Min("queued_at", filter=Q(queued_at__lte=now)))
     return ImportQueue(
         waiting=facts["count"],
         since=facts["since"],

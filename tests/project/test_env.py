@@ -129,6 +129,38 @@ def test_a_server_does_not_start_with_a_wrong_setting(module: str, tmp_path: Pat
     assert "Did you mean CREDENTIALS_LEASE_SECONDS?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://:p%40ss@broker:6379/2",
+        "rediss://broker/0?ssl_cert_reqs=required",
+        "amqp://u:p@broker:5672/forgekey",
+        "amqps://broker",
+    ],
+)
+def test_a_task_queue_is_celerys_broker_or_the_database(address: str) -> None:
+    assert environment(Q=f"celery+{address}").task_queue("Q") == address
+    assert environment().task_queue("Q") == environment(Q="").task_queue("Q") == ""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://u:hidden@broker/2",  # which engine?
+        "celery+sqs://u:hidden@broker",
+        "celery+redis://u:hidden/word@broker",
+        "celery+redis://",
+        "celery+redis://u:hidden@broker:port/2",
+        "rq+redis://u:hidden@broker/2",
+    ],
+)
+def test_a_wrong_task_queue_is_refused_by_name_and_without_a_part_of_the_password(address: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^Q must read celery\+redis://") as said:
+        environment(Q=address).task_queue("Q")
+    assert "hidden" not in str(said.value)
+    assert said.value.__context__ is None
+
+
 def test_the_storage_is_a_folder_or_a_bucket() -> None:
     plain = environment().storage("STORAGE_URL", default=Path("/data/storage"))
     shared = environment(STORAGE_URL="file:///srv/shared").storage("STORAGE_URL", default=Path("/data"))

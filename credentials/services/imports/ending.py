@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
@@ -43,6 +42,7 @@ from credentials.verdicts import Verdict, VerdictCode
 MOST_ATTEMPTS: Final = 3
 """How often an import is begun before it is given up: hosts and storages have their outages, workers are killed."""
 UNEXPECTED: Final = "unexpected"
+OF_FILES: Final = ("upload", "archive")
 # Until the second attempt, and until the third.
 _PAUSES: Final = (timedelta(seconds=30), timedelta(minutes=2))
 _PAUSE_OF_A_PERSON: Final = timedelta(minutes=1)
@@ -223,7 +223,7 @@ def _end(job: Import, state: ImportState, *, now: datetime) -> None:
     if job.upload and not _is_of_use(job):
         drop_upload(job)
     names = ("state", "ended_at", "holder", "stage", "snapshot", "is_unchanged", "commit", "verdict", "error")
-    job.save(update_fields=[*names, "upload"])
+    job.save(update_fields=[*names, *OF_FILES])
 
 
 def _is_of_use(job: Import) -> bool:
@@ -234,10 +234,12 @@ def _is_of_use(job: Import) -> bool:
 
 
 def drop_upload(job: Import) -> None:
-    """The upload is nobody's any more, inside the caller's transaction, who saves ``upload``: the row lets go of it
-    first, so that nobody is led to a file that is no more."""
-    transaction.on_commit(partial(trees.discard, job.upload))
-    job.upload = ""
+    """The upload is of no use any more: from now on nobody is led to it, and :func:`forget_archive` removes it, or
+    the duty. The row is locked and not saved yet (OF_FILES).
+
+    What the attempt itself has brought into the storage became a tree or is gone by now.
+    """
+    job.upload, job.archive = "", job.upload
 
 
 def forget_archive(job: Import) -> None:

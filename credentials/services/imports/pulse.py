@@ -1,8 +1,8 @@
 """How a running import shows that it lives, tells how far it is, and hears that it shall stop.
 
 What is waited for, a host or a storage, may not answer for a while. So a thread of its own looks at the row: it gives
-the signs of life, and where somebody asks to stop and the work does not hear of it within a moment, it ends the import
-itself. The work has lost it then, and stops without a trace as soon as it comes to itself.
+the signs of life, and where somebody asks to stop, or the time is up, and the work does not hear of it, it ends the
+import itself. The work has lost it then, and stops without a trace as soon as it comes to itself.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from credentials.services.imports.claims import NOTHING_DONE, Claim, Lost
 LOOK_SECONDS: Final = 0.5
 """How often an import looks at its row, and how often at most its progress is written."""
 BEAT_SECONDS: Final = 5.0
+LATE_SECONDS: Final = 10.0
+"""How long after its time is up an import may go on for whoever does not ask: git, for one, ends by itself."""
 
 logger = logging.getLogger(__name__)
 _stopping = threading.Event()
@@ -38,6 +40,11 @@ class Stopped(Exception):  # no error: another worker goes on
 def stop_all() -> None:
     """Have every import of this process put back within a second or so: the process is about to end."""
     _stopping.set()
+
+
+def is_stopping() -> bool:
+    """Whether this process is about to end: it would only put back what it takes, and find it again."""
+    return _stopping.is_set()
 
 
 @dataclass(kw_only=True)
@@ -90,7 +97,7 @@ class Pulse:
         self.beat(files_done=files, progress_done=size)
 
     def beat(self, **facts: int) -> None:
-        """How far it is; may be called as often as anything happens. Raises as :meth:`check` does."""
+        """How far it is; may be called as often as anything happens. Raises as :meth:`check` does, and Lost."""
         self.check()
         if self.monotonic() >= self._next:
             try:
@@ -101,13 +108,13 @@ class Pulse:
                 connection.close()
 
     def check(self) -> None:
-        """Raises ImportCanceled (also where its person is not active any more), TimeExceeded, Lost, Stopped."""
+        """Raises ImportCanceled (also where its person is not active any more), TimeExceeded, Stopped."""
         if self._heard is not None:
             raise self._heard
         if _stopping.is_set():
             raise Stopped
         if self.monotonic() > self.deadline:
-            raise TimeExceeded(limit=int(conf.import_duration.total_seconds()))
+            raise _time_is_up()
 
     @property
     def seconds_left(self) -> float:
@@ -125,9 +132,9 @@ class Pulse:
         next_beat = time.monotonic() + BEAT_SECONDS
         try:
             while not self._over.wait(self.look_seconds):
-                if self._heard is not None:
+                if self._heard is not None or self.monotonic() > self.deadline + LATE_SECONDS:
                     # The work has not heard: it waits for something.
-                    self._end()
+                    self._try(self._end)
                     return
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_SECONDS
@@ -137,22 +144,27 @@ class Pulse:
             connection.close()
 
     def _look(self) -> type[Exception] | None:
+        """A row that is not this holder's any more says nothing here: the work meets that where it writes."""
         told = self.claim.rows.values_list("cancel_requested_at", "library__owner__is_active").first()
-        if told is None:
-            return Lost
-        asked, is_active = told
-        return ImportCanceled if asked is not None or not is_active else None
+        is_wanted = told is None or (told[0] is None and told[1])
+        return None if is_wanted else ImportCanceled
 
     def _end(self) -> None:
         if self._heard is ImportCanceled:
-            self._try(lambda: ending.cancel(self.claim, now=self.now()))
+            ending.cancel(self.claim, now=self.now())
+        elif self._heard is None:
+            ending.fail(self.claim, ending.reason_of(_time_is_up()), now=self.now())
 
     def _try(self, step: Callable[[], Any]) -> Any:
         try:
             return step()
         except Lost:
-            return Lost
+            return None
         except Error as error:
             logger.warning("an import's row cannot be looked at: %s", type(error).__name__)
             connection.close()
             return None
+
+
+def _time_is_up() -> TimeExceeded:
+    return TimeExceeded(limit=int(conf.import_duration.total_seconds()))

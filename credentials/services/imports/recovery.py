@@ -70,11 +70,13 @@ def _forget_archives() -> int:
 
 
 def _offer_again(*, now: datetime) -> int:
-    """Those that wait and could be taken, but were in no queue lately; a queue may have lost them, and those that
-    were put back were in none."""
+    """Those that wait and could be taken, but were in no queue lately: a queue may have lost them. Those that were
+    put back for a while were in none since."""
     lately = Q(heartbeat_at__gt=now - OFFERED, heartbeat_at__lte=now)
     waiting = claims.takeable(now=now).exclude(lately).values_list("pk", flat=True)
-    return sum(_offer(pk, now=now) for pk in queueing.missing(list(waiting[:_AT_ONCE])))
+    put_back = list(waiting.filter(heartbeat_at=None)[:_AT_ONCE])
+    lost = queueing.missing(list(waiting.exclude(heartbeat_at=None)[:_AT_ONCE]))
+    return sum(_offer(pk, now=now) for pk in [*put_back, *lost])
 
 
 @transaction.atomic
@@ -98,15 +100,16 @@ def _let_go_of_uploads(*, now: datetime) -> int:
     return sum(_let_go_of_upload(pk) for pk in list(old.values_list("pk", flat=True)))
 
 
-@transaction.atomic
 def _let_go_of_upload(pk: UUID) -> int:
     """Somebody may have it begun anew at this moment: the row decides."""
-    rows = Import.objects.select_for_update().filter(pk=pk, state__in=ENDED)
-    job = rows.exclude(upload="").first()
-    if job is None:
-        return 0
-    ending.drop_upload(job)
-    job.save(update_fields=["upload"])
+    with transaction.atomic():
+        rows = Import.objects.select_for_update().filter(pk=pk, state__in=ENDED)
+        job = rows.exclude(upload="").first()
+        if job is None:
+            return 0
+        ending.drop_upload(job)
+        job.save(update_fields=ending.OF_FILES)
+    ending.forget_archive(job)
     return 1
 
 

@@ -19,7 +19,6 @@ from uuid import UUID
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import Error
-from django.utils import timezone
 
 from credentials.conf import conf
 from credentials.errors import (
@@ -33,11 +32,12 @@ from credentials.errors import (
     UploadGone,
 )
 from credentials.models import Import, ProgressUnit, Source, Stage
+from credentials.services import database
 from credentials.services.imports import claims, ending, from_git
 from credentials.services.imports.claims import Claim, Lost
 from credentials.services.imports.ending import Reason
 from credentials.services.imports.from_git import NoWayIn
-from credentials.services.imports.pulse import Pulse, Stopped
+from credentials.services.imports.pulse import Pulse, Stopped, is_stopping
 from credentials.services.imports.workspaces import sweep, workspace
 from credentials.services.libraries import trees
 from credentials.services.libraries.snapshots import Origin
@@ -70,7 +70,7 @@ class _Job:
 def run(
     import_id: UUID,
     *,
-    now: Callable[[], datetime] = timezone.now,
+    now: Callable[[], datetime] = database.now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[UUID, ...]:
     """Carry out an import, if it waits and may be claimed now, or the one of its library that is before it in line;
@@ -79,7 +79,7 @@ def run(
     Safe to be called twice, at the same time and on any machine. Raises nothing but errors of the database: the
     import is taken up again then (services/imports/recovery.py).
     """
-    claim = claims.take(import_id, now=now())
+    claim = None if is_stopping() else claims.take(import_id, now=now())
     if claim is None:
         return ()
     try:

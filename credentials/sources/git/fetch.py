@@ -69,7 +69,7 @@ def fetch(
 def bring(journey: Journey, found: Wanted, repository: Repository, *, leaving_out: str = "") -> str:
     """Fetch what was found into a repository that is made for it, and tell which commit came. Raises as
     :func:`fetch`."""
-    repository.create(object_format="sha256" if len(found.commit) == _SHA256_DIGITS else "sha1")
+    repository.make(object_format="sha256" if len(found.commit) == _SHA256_DIGITS else "sha1")
     refspec = f"+{found.source}:{FETCHED}"
     said = repository.fetch(journey, [refspec], leaving_out=leaving_out)
     if said.outcome.status != 0:

@@ -54,7 +54,7 @@ class Repository:
         """Tell how far it is."""
         self._progress(self._messages.done, self._messages.total)
 
-    def create(self, *, object_format: str) -> None:
+    def make(self, *, object_format: str) -> None:
         """Make it. ``object_format`` is ``sha1`` or ``sha256``. Raises StorageUnavailable."""
         words = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"]
         words += [f"--object-format={object_format}"]

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 
-from credentials.errors import Conflict
-from credentials.models import AuditEvent, Import, ImportState, Snapshot, StoredTree
+from credentials.crypto.secret import Secret
+from credentials.errors import Conflict, TokenRejected
+from credentials.models import AuditEvent, Credential, Import, ImportState, Snapshot, StoredTree
+from credentials.providers.facts import GitLogin
 from credentials.providers.tokens import Kind
-from credentials.services.imports import requests
+from credentials.services import diagnose, vault
+from credentials.services.imports import canceling, requests
 from credentials.services.imports.outcomes import verdict_of
 from credentials.services.libraries import snapshots
+from credentials.sources import git
+from credentials.sources.git import fetch
+from credentials.verdicts import VerdictCode
+from credentials.verdicts.wording import verdict
 from tests import builders, storages
-from tests.credentials.services import stored
+from tests.credentials.services import stored, verdict_rows
 from tests.credentials.services.imports.asked import (
     again,
     by_git,
@@ -94,28 +106,42 @@ def test_the_credential_is_opened_for_the_import_and_the_trail_says_so(
     ran(by_git(alice, f"{web_url}/acme/cases"))
     opened = AuditEvent.objects.filter(action="credential.opened", purpose="import").get()
     assert (opened.owner_name, opened.repository) == ("alice", f"{web_url}/acme/cases")
+    assert opened.reference == str(Import.objects.get().pk)
 
 
-@pytest.mark.parametrize(
-    ("place", "code"),
-    [
-        ("assxxx/ABC", "organization_not_approved"),
-        ("sso-corp/cases", "sso_required"),
-        ("acme/nothing-here", "not_found_or_no_access"),
-    ],
+# What organizations, policies and owners stand in the way with; the words and steps: test_verdict_table.py.
+FAQ = (
+    "organization_not_approved",
+    "organization_requested",
+    "organization_denied",
+    "sso_required",
+    "organization_policy",
+    "token_pending",
+    "ip_blocked",
+    "scope_missing",
+    "not_found_or_no_access",
+    "no_credential",
+    "reconnect_required",
 )
+
+
+@pytest.mark.parametrize("code", FAQ)
 def test_what_stands_in_the_way_is_kept_as_its_verdict(
-    place: str, code: str, sandbox: RunningSandbox, alice: User
+    code: str, sandbox_process: RunningSandbox, alice: User
 ) -> None:
-    host = builders.sandbox_host(sandbox, "github")
-    stored.store(sandbox, alice, host, kind=Kind.OAUTH, scopes=["repo", "read:org"])
-    job = ran(by_git(alice, f"{host.web_url}/{place}"))
-    verdict = verdict_of(job)
-    assert job.state == ImportState.FAILED
-    assert verdict is not None
-    assert verdict.code.value == code
-    assert verdict.checked
-    assert verdict.offer_zip
+    row = next(
+        row for row in verdict_rows.rows("github") + verdict_rows.rows("gitlab") if row.verdict == code
+    )
+    played = verdict_rows.stage(row, sandbox_process, alice)
+    job = ran(by_git(alice, played.address))
+    told = verdict_of(job)
+    assert (job.state, job.error) == (ImportState.FAILED, None)
+    assert told is not None
+    assert told.code.value == code
+    assert told.checked
+    assert told.steps
+    assert not Snapshot.objects.exists()
+    assert AuditEvent.objects.get(action="import.failed").data["code"] == code
 
 
 def test_a_host_that_does_not_answer_is_asked_again_before_it_is_given_up(
@@ -147,3 +173,126 @@ def test_a_library_is_updated_from_where_it_came(sandbox: RunningSandbox, alice:
     with pytest.raises(Conflict):
         requests.update(actor=builders.SYSTEM, library=uploaded.library, now=timezone.now())
     assert Import.objects.count() == 3
+
+
+def answers_with(monkeypatch: pytest.MonkeyPatch, *meanwhile: Callable[[], object]) -> list[GitLogin | None]:
+    """Before git is sent out for the first, the second … time, something happens; the logins it went with."""
+    real, logins, steps = fetch.fetch, list[GitLogin | None](), iter(meanwhile)
+
+    def fetched(remote: git.Remote, **named: Any) -> Any:
+        logins.append(named["login"])
+        next(steps, lambda: None)()
+        return real(remote, **named)
+
+    monkeypatch.setattr(fetch, "fetch", fetched)
+    return logins
+
+
+def is_refused() -> None:
+    raise TokenRejected(evidence="git fetch 401")
+
+
+def test_a_secret_that_was_replaced_meanwhile_is_opened_anew_and_git_sent_once_more(
+    sandbox: RunningSandbox, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web_url = connected(sandbox, alice)
+    held = Credential.objects.get()
+    fresh = sandbox.mint("github", "octo-alice", "personal_token", ["repo", "read:org"])
+
+    def is_replaced() -> None:
+        held.generation += 1
+        held.access_envelope = vault.seal_secret(Secret(fresh.token), held.binding("access"))
+        held.save()
+        is_refused()
+
+    logins = answers_with(monkeypatch, is_replaced)
+    assert ran(by_git(alice, f"{web_url}/acme/cases")).state == ImportState.SUCCEEDED
+    assert [login.password.reveal() == fresh.token for login in logins if login] == [False, True]
+    assert AuditEvent.objects.filter(action="credential.opened", purpose="import").count() == 2
+
+
+def test_a_token_that_would_end_meanwhile_is_renewed_first(sandbox: RunningSandbox, alice: User) -> None:
+    host = builders.sandbox_host(sandbox, "gitlab")
+    minted = sandbox.mint("gitlab", "octo-alice", "oauth", ["read_api", "read_repository"])
+    ends = timezone.now() + timedelta(minutes=5)
+    held = builders.credential(
+        *(alice, host),
+        token=minted.token,
+        refresh=minted.refresh_token or "",
+        kind=Kind.OAUTH,
+        expires_at=ends,
+    )
+    Credential.objects.filter(pk=held.pk).update(sealed_at=ends - timedelta(hours=2))
+    assert ran(by_git(alice, f"{host.web_url}/acme/cases")).state == ImportState.SUCCEEDED
+    assert Credential.objects.get().generation == held.generation + 1
+
+
+def test_a_token_that_is_revoked_meanwhile_ends_with_what_the_host_says_of_it(
+    sandbox: RunningSandbox, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = builders.sandbox_host(sandbox, "github")
+    _held, minted = stored.store(sandbox, alice, host)
+    answers_with(
+        monkeypatch, lambda: sandbox.control("github", "POST", f"tokens/{minted.id}", {"revoked": True})
+    )
+    job = ran(by_git(alice, f"{host.web_url}/acme/cases"))
+    assert (job.state, (job.verdict or {})["code"]) == ("failed", "token_rejected")
+    assert Credential.objects.get().status == "rejected"
+
+
+def test_a_token_that_only_git_refuses_rests_and_is_verified(
+    sandbox: RunningSandbox, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web_url = connected(sandbox, alice)
+    answers_with(monkeypatch, is_refused, is_refused)
+    job = ran(by_git(alice, f"{web_url}/acme/cases"))
+    assert (job.state, (job.verdict or {})["code"]) == ("failed", "token_rejected")
+    held = Credential.objects.get()
+    assert (held.refusals, held.hold_reason) == (1, "refused")
+    assert DBTaskResult.objects.filter(task_path__endswith="verify_credential").count() == 1
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["http://127.0.0.1:8/forge/acme/cases.git", "http://127.0.0.1:9/acme/cases.git"]
+)
+def test_no_address_of_another_place_is_fetched_whatever_the_host_tells(
+    elsewhere: str, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = builders.host("gitlab", web_url="http://127.0.0.1:9/forge")
+    told = diagnose.Diagnosis(verdict=verdict(VerdictCode.OK), clone_url=elsewhere)
+    monkeypatch.setattr(diagnose, "diagnose", lambda **_named: told)
+    logins = answers_with(monkeypatch)
+    job = ran(by_git(alice, f"{host.web_url}/acme/cases"))
+    assert (job.state, (job.verdict or {})["code"], logins) == ("queued", "unknown", [])
+
+
+def test_a_person_who_looked_into_much_just_now_waits_a_minute_and_nothing_fails(
+    sandbox: RunningSandbox, alice: User, settings: Any
+) -> None:
+    web_url = connected(sandbox, alice)
+    settings.CREDENTIALS_DIAGNOSES_PER_MINUTE = 1
+    ran(by_git(alice, f"{web_url}/acme/cases"))
+    job = ran(by_git(alice, f"{web_url}/acme/cases"))
+    assert (job.state, job.attempts, (job.error or {})["code"]) == ("queued", 0, "too_many_requests")
+    settings.CREDENTIALS_DIAGNOSES_PER_MINUTE = 60
+    assert ran(job, later=1).state == ImportState.SUCCEEDED
+
+
+def test_who_stops_an_import_while_git_fetches_leaves_no_process_and_no_folder(
+    sandbox: RunningSandbox, alice: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web_url = connected(sandbox, alice)
+    job = by_git(alice, f"{web_url}/acme/cases")
+
+    def stops_and_stalls() -> None:
+        sandbox.control("github", "POST", "faults", {"latency_ms": 20_000, "path_prefix": "/acme/cases"})
+        canceling.cancel(actor=builders.SYSTEM, job=job, now=timezone.now())
+
+    answers_with(monkeypatch, stops_and_stalls)
+    began = time.monotonic()
+    assert ran(job).state == ImportState.CANCELED
+    assert time.monotonic() - began < 8
+    assert list((tmp_path / "imports" / "work").iterdir()) == []
+    children = Path("/proc/self/task").glob("*/children")
+    words = [Path(f"/proc/{pid}/cmdline") for path in children for pid in path.read_text().split()]
+    assert not [path for path in words if path.exists() and b"git" in path.read_bytes()]

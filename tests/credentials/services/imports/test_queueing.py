@@ -15,7 +15,7 @@ from django_tasks_db.models import DBTaskResult
 from credentials.errors import StorageUnavailable
 from credentials.models import Import, Snapshot
 from credentials.services import queue
-from credentials.services.imports import pulse, queueing, recovery, running
+from credentials.services.imports import ending, pulse, queueing, recovery, running
 from credentials.services.libraries import trees
 from credentials.services.processes import Watch
 from tests.credentials.services.imports.asked import again, by_zip
@@ -75,8 +75,9 @@ def test_what_failed_for_a_passing_reason_is_left_its_pause(
     DBTaskResult.objects.all().delete()
     queueing.run_import.call(str(job.pk))
     assert (again(job).state, queued()) == ("queued", [])
-    assert recovery.recover(now=timezone.now() + timedelta(seconds=50)) == 0
-    assert recovery.recover(now=timezone.now() + recovery.OFFERED) == 1
+    ended, pause = timezone.now(), ending.pause_after(1)
+    assert recovery.recover(now=ended + pause - timedelta(seconds=5)) == 0
+    assert recovery.recover(now=ended + pause) == 1
     assert queued() == [str(job.pk)]
 
 
@@ -92,9 +93,11 @@ def test_an_import_of_a_process_that_ends_is_queued_at_once_for_another(
         return put(**named)
 
     monkeypatch.setattr(trees, "put", told_to_end)
-    monkeypatch.setattr(running, "_succeed", lambda job, *_: job.pulse.beat())
+    monkeypatch.setattr(running, "_has_succeeded", lambda job, *_: job.pulse.beat())
     try:
         queueing.run_import.call(str(job.pk))
+        # It must not take up again what it has just put back.
+        assert running.run(job.pk) == ()
     finally:
         pulse._stopping.clear()
     assert (again(job).state, again(job).attempts, queued()) == ("queued", 0, [str(job.pk)])

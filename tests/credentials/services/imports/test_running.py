@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from credentials.errors import StorageUnavailable
 from credentials.models import AuditEvent, Import, ImportState, Snapshot, StoredTree
+from credentials.services import processes
 from credentials.services.imports import canceling, running
 from credentials.services.libraries import snapshots, trees
 from credentials.sources.stored_zip import write_archive
@@ -178,6 +180,63 @@ def test_a_storage_that_is_out_is_tried_again_and_given_up_after_three_attempts(
     assert states == [("queued", 2), ("failed", 3), ("failed", 3)]
     assert (again(job).error or {})["code"] == "storage_unavailable"
     assert storages.stored(storage) == [job.upload], "so that it can be begun anew"
+
+
+def test_an_attempt_removes_what_a_killed_one_has_brought_and_the_folders_of_the_dead(
+    alice: User, storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = by_zip(alice)
+    vain = default_storage.save("snapshots/aa/vain.zip", ContentFile(b"x"))
+    Import.objects.update(archive=vain)
+    place, pid, started = processes.identity().split(":")
+    left = tmp_path / "imports" / "work" / f"{place}:{pid}:{int(started) + 1}_3"
+    left.mkdir(parents=True)
+    put = trees.put
+
+    def seen_before(**named: Any) -> Any:
+        assert not default_storage.exists(vain)
+        assert not left.exists()
+        return put(**named)
+
+    monkeypatch.setattr(trees, "put", seen_before)
+    done = ran(job)
+    assert done.snapshot is not None
+    assert storages.stored(storage) == [done.snapshot.tree.archive]
+    assert (done.archive, done.upload) == ("", "")
+
+
+def test_what_is_put_for_an_import_whose_time_is_up_goes_again(
+    alice: User, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, put = by_zip(alice), trees.put
+    late = [False]
+
+    def slowly(**named: Any) -> Any:
+        brought = put(**named)
+        late[0] = True
+        return brought
+
+    monkeypatch.setattr(trees, "put", slowly)
+    running.run(job.pk, monotonic=lambda: 1e9 if late[0] else 0.0)
+    assert (again(job).error or {})["code"] == "time_exceeded"
+    assert not StoredTree.objects.exists()
+    assert storages.stored(storage) == []
+
+
+def test_an_upload_that_is_gone_is_said(alice: User, storage: Path) -> None:
+    job = by_zip(alice)
+    (storage / job.upload).unlink()
+    done = ran(job)
+    assert (done.state, done.error) == ("failed", {"code": "upload_gone", "retryable": False})
+
+
+def test_a_disk_that_takes_nothing_is_tried_again(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: Any, **_named: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(running, "write_archive", full)
+    job = ran(by_zip(alice))
+    assert (job.state, (job.error or {})["code"]) == ("queued", "storage_unavailable")
 
 
 def test_what_nobody_has_foreseen_is_told_without_its_words(

@@ -316,3 +316,18 @@ def test_what_is_small_may_be_packed_as_well_as_it_can() -> None:
         build(Item(name="empty.bmp", content=bytes(8 * MIB)), Item(name="log", content=b"ok\n" * MIB))
     )
     assert {path: len(data) for path, data in read(content).items()} == {"empty.bmp": 8 * MIB, "log": 3 * MIB}
+
+
+def test_neither_folders_nor_what_is_left_out_count_as_files() -> None:
+    limits = ContentLimits(files=1, bytes=MIB, file_bytes=MIB)
+    file = Item(name="a/b", content=b"x")
+    others = [
+        Item(name="a/", mode=FOLDER, method=STORED),
+        Item(name="a/ln", content=b"b", mode=LINK),
+        Item(name="a/.git/HEAD"),
+        Item(name="__MACOSX/a/._b"),
+    ]
+    assert len(open_archive(io.BytesIO(build(file, *others)), limits=limits, unwrap=True).files) == 1
+    with pytest.raises(ContentRefused) as refused:
+        open_archive(io.BytesIO(build(file, Item(name="c"))), limits=limits, unwrap=True)
+    assert (refused.value.reason, refused.value.limit) == (Refusal.TOO_MANY_FILES, 1)

@@ -21,14 +21,14 @@ from credentials.errors import (
     TimeExceeded,
 )
 from credentials.providers.tokens import Kind
-from credentials.sources.git import GitContent
+from credentials.sources.git import GitContent, Remote
 from credentials.sources.git.fetch import fetch
 from credentials.sources.git.repository import FETCHED
 from credentials.verdicts import VerdictCode
 from tests.credentials.build_machine import ProcessWatch
 from tests.credentials.providers.asking import login_in, provider_in
 from tests.credentials.providers.loopback import Reply, Seen, Server
-from tests.credentials.sources.git.hosts import LIMITS, Workshop, fetched, texts
+from tests.credentials.sources.git.hosts import LIMITS, NO_PROGRESS, Workshop, fetched, texts
 from tests.credentials.sources.git.test_remote_refs import HOSTS, READERS, remote
 from tests.credentials.sources.git_server import (
     BASIC,
@@ -85,6 +85,38 @@ def test_a_private_repository_comes_with_a_token(
 def test_a_public_repository_comes_to_anybody(sandbox: RunningSandbox, tmp_path: Path, host: str) -> None:
     content = from_sandbox(sandbox, host, "acme/public-cases", tmp_path)
     assert texts(content)["README.md"].startswith(b"# acme/public-cases\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "scopes"),
+    [
+        ("github-enterprise", Kind.PERSONAL_TOKEN, ("repo",)),
+        ("bitbucket-server", Kind.PERSONAL_TOKEN, ("REPO_READ",)),
+        ("azure", Kind.PERSONAL_TOKEN, ("vso.code",)),
+    ],
+)
+def test_hosts_in_ones_own_house_give_the_address_that_git_finds_them_at(
+    sandbox: RunningSandbox, tmp_path: Path, host: str, kind: Kind, scopes: tuple[str, ...]
+) -> None:
+    provider = provider_in(sandbox, host)
+    minted = replace(login_in(sandbox, host, kind, scopes), username="octo-alice")
+    page = provider.repositories(minted)
+    assert page is not None
+    for name, is_private in (("public-cases", False), ("cases", True)):
+        url = next(
+            fact.clone_url
+            for fact in page.repositories
+            if fact.clone_url.removesuffix(".git").endswith(f"/{name}")
+        )
+        for ref in ("dev", "v1"):
+            folder = tmp_path / name / ref
+            folder.mkdir(parents=True)
+            content = fetch(
+                Remote(url=url, allow_private=True, provider=provider.name),
+                login=provider.git_login(minted) if is_private else None,
+                ref=ref, subdirectory="cases", folder=folder, limits=LIMITS, timeout_seconds=20, progress=NO_PROGRESS,
+            )  # fmt: skip
+            assert all(data.startswith(b"id: ") for data in texts(content).values())
 
 
 def test_branch_tag_commit_and_folder(sandbox: RunningSandbox, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def made(path: Path, *, seconds: float = 10) -> Repository:
 def test_it_is_bare_and_holds_nothing_that_could_be_run(tmp_path: Path, object_format: str) -> None:
     path = tmp_path / "a b" / "repository.git"
     path.parent.mkdir()
-    made(path).create(object_format=object_format)
+    made(path).make(object_format=object_format)
     files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
     assert files == {"HEAD", "config"}
     assert ("objectformat = sha256" in (path / "config").read_text()) is (object_format == "sha256")
@@ -29,7 +29,7 @@ def test_it_is_bare_and_holds_nothing_that_could_be_run(tmp_path: Path, object_f
 
 def test_a_folder_that_takes_nothing_is_the_storages_problem() -> None:
     with pytest.raises(StorageUnavailable):
-        made(Path("/proc/nothing/repository.git")).create(object_format="sha1")
+        made(Path("/proc/nothing/repository.git")).make(object_format="sha1")
 
 
 def test_when_its_time_is_over_nothing_begins(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_when_its_time_is_over_nothing_begins(tmp_path: Path) -> None:
     with pytest.raises(TimeExceeded):
         repository.seconds_left()
     with pytest.raises(TimeExceeded):
-        repository.create(object_format="sha1")
+        repository.make(object_format="sha1")
 
 
 def test_what_it_lacks_is_fetched_from_nowhere(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_it_lacks_is_fetched_from_nowhere(tmp_path: Path) -> None:
 
 def test_an_id_or_name_that_leads_nowhere_is_empty(tmp_path: Path) -> None:
     repository = made(tmp_path / "repository.git")
-    repository.create(object_format="sha1")
+    repository.make(object_format="sha1")
     for name in ("refs/heads/none", "5ca1ab1e" * 5, "--all", "-h"):
         assert repository.commit_at(name) == ""
 
