@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -31,23 +32,28 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """What one run took: seconds, and the most memory that one of its processes had, in MiB."""
+    """What one run took: seconds, and the most memory that our process had, in MiB; 0 for other programs."""
 
     seconds: float
-    megabytes: float
+    megabytes: int
 
 
 def run(*command: str, cwd: Path) -> Taken:
-    """A program from start to end; the memory is its own or that of its largest child."""
+    """A program from start to end; ours tell their memory themselves."""
     started = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, check=False, cwd=cwd, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    _pid, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command[0]} {command[1]} ended with {process.returncode}")
-    return Taken(seconds=time.monotonic() - started, megabytes=usage.ru_maxrss / 1024)
+    if done.returncode:
+        sys.exit(f"{command[0]} {command[1]} ended with {done.returncode}: {done.stderr}")
+    told = re.search(r"MEMORY (\d+)", done.stdout)
+    return Taken(seconds=time.monotonic() - started, megabytes=int(told[1]) if told else 0)
+
+
+def peak() -> int:
+    """The most memory that this process ever had, in MiB (VmHWM, proc(5))."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    return int(found[1]) // 1024 if found else 0
 
 
 def make_tree(folder: Path, *, files: int, megabytes: int) -> None:
@@ -173,7 +179,7 @@ def table(taken: dict[str, list[Taken]]) -> None:
         floor = taken[floors.get(name, name)]
         ratio = statistics.median(one.seconds / other.seconds for one, other in zip(runs, floor, strict=True))
         seconds = statistics.median(one.seconds for one in runs)
-        print(f"{name:28}{seconds:9.2f}{ratio:7.2f}{max(one.megabytes for one in runs):6.0f}")
+        print(f"{name:28}{seconds:9.2f}{ratio:7.2f}{max(one.megabytes for one in runs) or '':>6}")
 
 
 def main() -> None:
@@ -193,6 +199,7 @@ def main() -> None:
             else (lambda: import_zip(Path(options.zip), Path.cwd()))
         )
         act()
+        print(f"MEMORY {peak()}")
         return
     with tempfile.TemporaryDirectory() as folder:
         measure(options, Path(folder))
