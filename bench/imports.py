@@ -42,7 +42,12 @@ def run(*command: str, cwd: Path) -> Taken:
     """A program from start to end; ours tell their memory themselves."""
     started = time.monotonic()
     done = subprocess.run(
-        command, check=False, cwd=cwd, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command,
+        check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     if done.returncode:
         sys.exit(f"{command[0]} {command[1]} ended with {done.returncode}: {done.stderr}")

@@ -26,6 +26,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests import peak
 from tests.block_coverage import Marks, mark
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ def _work(given: argparse.Namespace) -> int:
         return 0
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     worker.run()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss: that also counts what the process had that started this one.
+    memory = peak.resident(os.getpid())
     reached, blocks = worker.blocks
     print(json.dumps({**worker.counts, "memory": memory}))
     print(f"Worker {given.worker}: {reached} of {blocks} blocks reached.", file=sys.stderr)

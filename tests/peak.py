@@ -21,7 +21,7 @@ def peak_of_children() -> Iterator[Callable[[], int]]:
         while not ended.is_set():
             # Between fork and exec, a child has the memory and the name of its parent.
             others = (process for process in _descendants(os.getpid()) if _command(process) != mine)
-            most = max([most, *map(_resident, others)])
+            most = max([most, *map(resident, others)])
             ended.wait(0.01)
 
     watch = threading.Thread(target=look)
@@ -50,7 +50,8 @@ def _command(process: int) -> bytes:
         return b""
 
 
-def _resident(process: int) -> int:
+def resident(process: int) -> int:
+    """The most bytes a process has had in memory so far (VmHWM, proc(5)); 0 where the system does not say."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

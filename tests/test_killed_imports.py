@@ -14,7 +14,7 @@ import pytest
 from tests.postgresql import binaries
 from tests.processes import ROOT
 
-KILLS = 10
+KILLS = 5
 SECONDS = 120
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class Content(Protocol):
         """In the order of their paths. Some are seen only in a file's bytes: complete once :meth:`read` has been
         read to its end."""
 
-    def read(self) -> Iterator[tuple[PlannedFile, Iterator[bytes]]]:
+    def read(self) -> Generator[tuple[PlannedFile, Iterator[bytes]], None, None]:
         """Every file in the order of :attr:`files` with its bytes, in blocks of at most 1 MiB; each must be read to
         its end before the next. Raises ContentRefused where the bytes are not what was announced, or hold a
         bomb; never yields more than the announced size. Whoever stops before the end closes it

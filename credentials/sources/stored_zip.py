@@ -13,6 +13,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -61,8 +62,10 @@ def write_archive(content: Content, target: BinaryIO, *, progress: Told) -> Mani
     ``target`` holds a part of no use. That content has no file is refused here, too, so that no source can forget it.
     """
     writer = _Writer(target=target, progress=progress)
-    for file, blocks in content.read():
-        writer.add(file, blocks)
+    # Closed at once, whatever happens: a program that reads for us must not outlive its reader.
+    with closing(content.read()) as reading:
+        for file, blocks in reading:
+            writer.add(file, blocks)
     if not writer.entries:
         raise ContentRefused(Refusal.NOTHING_LEFT)
     writer.finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import BinaryIO
 
 from credentials.errors import ContentRefused
@@ -98,7 +98,7 @@ class ZipContent:
         """In the order of their paths; complete once :meth:`read` has been read to its end."""
         return sorted([*self._remarks, *self._pointers.values()], key=lambda said: (said.path, said.remark))
 
-    def read(self) -> Iterator[tuple[PlannedFile, Iterator[bytes]]]:
+    def read(self) -> Generator[tuple[PlannedFile, Iterator[bytes]], None, None]:
         """Every file in the order of :attr:`files` with its bytes. Raises ContentRefused where they are not what was
         announced; never gives more than that."""
         for planned, (record, offset) in zip(self._files, self._places, strict=True):

@@ -43,7 +43,7 @@ class GitContent:
         """In the order of their paths; complete once everything was read."""
         return sorted(self._remarks, key=lambda remarked: (remarked.path.encode(), remarked.remark))
 
-    def read(self) -> Generator[tuple[PlannedFile, Iterator[bytes]]]:
+    def read(self) -> Generator[tuple[PlannedFile, Iterator[bytes]], None, None]:
         """See :meth:`credentials.sources.content.Content.read`. Git works until the last file was read, or the
         iterator is closed. Raises ContentRefused, TimeExceeded and StorageUnavailable."""
         # Each file's head, and the line end after it.

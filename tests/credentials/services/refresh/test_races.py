@@ -33,7 +33,7 @@ from tests.interleaving import Interleaving, threads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(0)]
 
-RACES = int(os.environ.get("RACES", "30"))
+RACES = int(os.environ.get("RACES", "15"))
 FROM = int(os.environ.get("RACES_FROM", "0"))
 _CAST = 4  # actors in one race, at most
 Actor = tuple[str, Callable[[], object]]
