@@ -139,7 +139,8 @@ def test_reading_is_over_with_the_time_of_the_import(workshop: Workshop) -> None
     commit = workshop.files({f"f{number}": os.urandom(200_000) for number in range(5)})
     content = content_of(workshop, commit, seconds=0.8)
     reading = content.read()
-    next(reading)
+    _file, blocks = next(reading)
+    next(blocks)
     assert readers(workshop) > 0
     time.sleep(1)
     with pytest.raises(TimeExceeded):
