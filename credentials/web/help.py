@@ -135,6 +135,12 @@ REQUEST_TOPICS: Mapping[str, tuple[Text, Text]] = {
         gettext_lazy("The uploaded file is not kept any more"),
         gettext_lazy("Upload it again."),
     ),
+    "unexpected": (
+        gettext_lazy("Something went wrong here"),
+        gettext_lazy(
+            "Nothing was stored. Try again; if it fails again, tell an administrator the import's number."
+        ),
+    ),
     "import-interrupted": (
         gettext_lazy("The import was interrupted again and again"),
         gettext_lazy("Try it once more. If it happens again, tell an administrator the id of the import."),

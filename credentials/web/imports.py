@@ -237,6 +237,8 @@ def retry(request: HttpRequest, import_id: UUID) -> HttpResponse:
     job = library_queries.own_import(request.user, import_id)
     try:
         retrying.retry(actor=actor_of_user(request.META, request.user), job=job, now=timezone.now())
-    except (Conflict, StorageUnavailable) as error:
+    except QuotaExceeded as error:
+        messages.warning(request, str(import_progress.quota_text(error)))
+    except (Conflict, StorageUnavailable, TooManyRequests) as error:
         messages.warning(request, str(error))
     return redirect(reverse("import", args=[job.pk]))

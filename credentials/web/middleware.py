@@ -14,6 +14,7 @@ from credentials.errors import (
     CryptoError,
     ForgekeyError,
     NotFound,
+    StorageUnavailable,
     TooManyRequests,
 )
 from credentials.verdicts import Text
@@ -25,10 +26,14 @@ _KEY_MISSING = gettext_lazy(
 _NOT_RECORDED = gettext_lazy(
     "Nothing was opened or changed. Try again; if it lasts, an administrator has to look."
 )
+_NOT_STORED = gettext_lazy(
+    "The place where libraries are kept took nothing. Try again; if it lasts, an administrator has to look."
+)
 _STATUS: tuple[tuple[type[ForgekeyError], int, Text], ...] = (
     (AuditUnavailable, 503, _NOT_RECORDED),
     (CryptoError, 503, _KEY_MISSING),
     (Conflict, 409, ""),
+    (StorageUnavailable, 503, _NOT_STORED),
     (TooManyRequests, 429, ""),
 )
 

@@ -44,6 +44,10 @@ def _put_back_abandoned(*, now: datetime) -> int:
 
 @transaction.atomic
 def _put_back(pk: UUID, holder: str, *, now: datetime) -> int:
+    seen = Import.objects.select_related("library").filter(pk=pk).first()
+    # The person and the library first: what the person is told refers to the person's row.
+    if seen is None or not claims.lock_above(seen):
+        return 0
     rows = Import.objects.select_related("library__owner").select_for_update(of=("self",))
     job = rows.filter(pk=pk, holder=holder, state=ImportState.RUNNING).first()
     if job is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.core.files import File
 from django.core.files.storage import default_storage
@@ -207,8 +207,9 @@ def _store(job: _Job, content: Content, *, ref: str, commit: str) -> None:
         file_name=job.row.file_name,
         remarks=tuple(content.remarks),
     )
-    for turn in range(_PUTS):
-        token = f"{job.row.pk.hex}-{job.row.attempts}-{turn}"
+    for _turn in range(_PUTS):
+        # Never the name of another attempt, however attempts are counted: whoever wakes up late removes its own.
+        token = f"{job.row.pk.hex}-{uuid4().hex}"
         put = trees.put(manifest=manifest, archive=archive, token=token, intend=_intention(job))
         if _has_succeeded(job, put, origin):
             return

@@ -20,7 +20,7 @@ from django.utils import timezone
 from credentials.crypto.secret import Secret
 from credentials.models import Credential, Host, Import, PendingConnection
 from credentials.services import changes, departures, disconnect, hosts, pending, vault
-from credentials.services.imports import claims, ending
+from credentials.services.imports import claims, ending, recovery
 from credentials.services.libraries import libraries
 from credentials.services.refresh import claim
 from credentials.services.refresh import store as stores
@@ -160,3 +160,19 @@ def test_a_library_is_removed_while_an_import_of_it_ends(
     )
     assert problems == []
     assert not Import.objects.exists()
+
+
+def test_an_import_is_given_up_while_its_worker_wakes_up_and_ends_it(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its person is told that it failed, and that row refers to the person's."""
+    claim = running_import(alice)
+    Import.objects.filter(pk=claim.job.pk).update(actor_kind="client", attempts=ending.MOST_ATTEMPTS)
+    claims.let_go(claim)
+    slowly(monkeypatch, ending, "reason_of")
+    problems = at_once(
+        lambda: recovery.recover(now=timezone.now()),
+        lambda: ending.cancel(claim, now=timezone.now()),
+    )
+    assert [type(problem) for problem in problems] == [claims.Lost]
+    assert Import.objects.get().state == "failed"

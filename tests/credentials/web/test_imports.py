@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from credentials.models import Import, ImportState
-from credentials.services.imports import running
+from credentials.services.imports import outcomes, running
 from tests import storages
 from tests.credentials.services.imports.asked import by_zip, packed, ran
 from tests.credentials.web.account import by_token
@@ -210,3 +210,19 @@ def test_a_quota_that_is_used_up_is_said_where_it_is_asked(alice: User, settings
         upload(client, packed({"b": b"1"}).read(), "B")
     )
     assert Import.objects.count() == 1
+
+
+def test_beginning_anew_over_the_quota_says_so_on_the_page(alice: User, settings: Any) -> None:
+    job = by_zip(alice)
+    client = visit(alice)
+    client.post(reverse("import_cancel", args=[job.pk]))
+    settings.CREDENTIALS_IMPORTS_QUEUED_PER_USER = 1
+    by_zip(alice, library="Other")
+    answer = client.post(reverse("import_retry", args=[job.pk]), follow=True)
+    assert answer.status_code == 200
+    assert "Many imports of this person are under way" in text(answer)
+
+
+@pytest.mark.parametrize("code", outcomes.TITLES)
+def test_every_reason_that_the_api_tells_leads_to_its_help(code: str) -> None:
+    assert Client().get(reverse("help", args=[code.replace("_", "-")])).status_code == 200

@@ -271,3 +271,21 @@ def test_content_that_is_dropped_at_the_last_moment_is_stored_once_more(
     assert done.state == ImportState.SUCCEEDED
     assert done.snapshot is not None
     assert storages.stored(storage) == [done.snapshot.tree.archive]
+
+
+def test_no_two_attempts_ever_write_the_same_file_however_they_are_counted(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs in a slow storage may wake up while another writes, and removes what it has brought."""
+    tokens: list[str] = []
+
+    def out(*, token: str, **_named: Any) -> Any:
+        tokens.append(token)
+        raise StorageUnavailable
+
+    job = by_zip(alice)
+    monkeypatch.setattr(trees, "put", out)
+    for _ in range(2):
+        Import.objects.filter(pk=job.pk).update(attempts=0, queued_at=job.created_at)
+        ran(job)
+    assert len(set(tokens)) == 2
